@@ -1,1 +1,11 @@
-//! To be written.
+//! Ports to the OpenStack services that Backstay works with, the adapter that speaks to a real
+//! cloud, and a fake cloud for fast tests.
+//!
+//! A [`Cloud`] acts as one identity: the tenant (by trust) or Backstay's own service user. Which of
+//! the two a call needs is said on the method where it is not the tenant.
+
+mod error;
+pub mod ports;
+
+pub use error::{CloudError, CloudErrorKind, gone_is_fine};
+pub use ports::{BlockStorage, Cloud, Compute, Images, Network};

@@ -165,19 +165,25 @@ pub enum TransferOutcome {
     Removed,
 }
 
-/// What the manifest says of an image.
+/// What the manifest says of an image; digests as `agent-format`'s manifest defines them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageFacts {
     /// Length of the image object.
     pub image_size_bytes: u64,
+    /// Digest of the image's head, 64 hex digits.
+    pub image_blake3: String,
     /// Length of the index object.
     pub index_size_bytes: u64,
-    /// BLAKE3 of the index object, 64 hex digits; the index has the digest of every cluster.
+    /// The digest in the index's trailer, 64 hex digits; the index has the digest of every cluster.
     pub index_blake3: String,
     /// Size of the virtual disk as QCOW2 has it (whole 512-byte sectors).
     pub virtual_size_bytes: u64,
-    /// Data bytes that the image itself holds.
+    /// Cluster size of image and index.
+    pub cluster_size: u32,
+    /// Guest bytes that the image itself holds, in whole clusters.
     pub data_bytes: u64,
+    /// Guest bytes that the image declares to be zero although its parent may not.
+    pub zero_bytes: u64,
     /// What the reader should know: "changes unknown, all was read", ...
     pub warnings: Vec<String>,
 }

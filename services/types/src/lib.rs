@@ -4,6 +4,7 @@
 mod flow;
 mod id;
 mod restore;
+mod schedule;
 mod snapshot;
 mod topology;
 mod workload;
@@ -15,6 +16,7 @@ pub use id::{
     VolumeSnapshotId, WorkloadId, WorkloadTypeId,
 };
 pub use restore::{RestoreKind, RestoreOptions, RestoreStatus};
+pub use schedule::{FullBackup, InvalidSchedule, JobSchedule, Retention};
 pub use snapshot::{SnapshotStatus, SnapshotType};
 pub use topology::{
     AddressPair, DiskRecord, FixedIp, FlavorRecord, FloatingIpRecord, ImageRecord, NetworkRecord,

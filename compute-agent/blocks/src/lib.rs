@@ -1,1 +1,31 @@
-//! To be written.
+//! Where a backup's bytes come from and where a restore's bytes go to.
+//!
+//! ```text
+//!   rbd diff ──────────┐                      ┌── Extent stream (ascending, what to read)
+//!   NBD block status ──┴─> MapDisk ───────────┤
+//!                                             v
+//!   qemu-nbd ── unix socket ── nbd::Connection ──> DiskReader ──> Chunk stream (guest order)
+//!   qemu-nbd ── unix socket ── nbd::Connection <── DiskSink   <── write_at, zero_at, flush
+//! ```
+//!
+//! Everything here blocks: call it from threads that may. Nothing knows OpenStack, and no C library
+//! is linked: `rbd` and `qemu-nbd` are child processes that end with us. Streams are pulled, so memory
+//! is bounded by [`ReadPlan`] however large or fragmented the disk is. What a peer sends is checked
+//! before it is believed, and no wait is without a limit ([`Settings`]).
+
+mod chunk;
+mod disk;
+mod error;
+pub mod extent;
+#[cfg(any(test, feature = "test-support"))]
+pub mod memory;
+mod settings;
+
+pub use chunk::{Chunk, ReadPlan};
+pub use disk::{
+    Changes, ChunkStream, DiskReader, DiskSink, DiskSource, ExtentStream, MapDisk, ReadDisk,
+    WriteDisk,
+};
+pub use error::{BlocksError, ErrorKind};
+pub use extent::{Extent, ExtentKind};
+pub use settings::Settings;

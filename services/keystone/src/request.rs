@@ -117,6 +117,11 @@ impl Request {
         self
     }
 
+    /// Whom it is for.
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
     /// The token that the request is about.
     pub(crate) fn subject_token(mut self, token: SecretString) -> Self {
         self.subject_token = Some(token);

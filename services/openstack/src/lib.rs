@@ -4,8 +4,10 @@
 //! A [`Cloud`] acts as one identity: the tenant (by trust) or Backstay's own service user. Which of
 //! the two a call needs is said on the method where it is not the tenant.
 
+mod adapter;
 mod error;
 pub mod ports;
 
+pub use adapter::{connect, connect_service, connect_tenant};
 pub use error::{CloudError, CloudErrorKind, gone_is_fine};
 pub use ports::{BlockStorage, Cloud, Compute, Images, Network};

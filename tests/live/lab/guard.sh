@@ -30,12 +30,16 @@ foreign_configuration() {
     done
 }
 
-# Guests that libvirt runs: theirs are not in the lab's folder.
+# Guests that libvirt runs. Ours are known by their definition, where the console's log is in the
+# lab's folder; their command line need not show it.
 foreign_guests() {
-    local p line
+    local p line name
     for p in /proc/[0-9]*; do
-        line=$(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) || continue
-        [[ $line == *qemu-system*' guest='* ]] && [[ $line != *"$STATE/"* ]] && echo "a guest is running: process ${p#/proc/}, ${line:0:60}..."
+        line=$({ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null) || continue
+        [[ ${line%% *} == *qemu* && $line =~ ' guest='([^, ]+) ]] || continue
+        name=${BASH_REMATCH[1]}
+        grep -qs "$STATE/" "/etc/libvirt/qemu/$name.xml" "/run/libvirt/qemu/$name.xml" ||
+            echo "the guest $name is running (process ${p#/proc/})"
     done
 }
 

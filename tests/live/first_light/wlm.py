@@ -21,7 +21,7 @@ class Workloadmgr:
     def __call__(self, *arguments):
         """Runs one command with -f json; returns what it printed, parsed."""
         say("$ workloadmgr " + " ".join(arguments))
-        return self._json(*arguments)
+        return self.quietly(*arguments)
 
     def say(self, *arguments):
         """Runs one command that prints nothing of use."""
@@ -31,9 +31,9 @@ class Workloadmgr:
 
     def new(self, kind, list_command, make_command):
         """The id of what make_command makes: the one that list_command did not have before."""
-        before = {row["ID"] for row in self._json(*list_command)}
+        before = {row["ID"] for row in self.quietly(*list_command)}
         self(*make_command)
-        made = [row["ID"] for row in self._json(*list_command) if row["ID"] not in before]
+        made = [row["ID"] for row in self.quietly(*list_command) if row["ID"] not in before]
         if len(made) != 1:
             raise CommandFailed(f"{make_command[0]} made {len(made)} {kind}s")
         return made[0]
@@ -42,7 +42,7 @@ class Workloadmgr:
         """Until `KIND-show` has the wanted status; an error ends it early. Returns what it showed."""
         limit = time.monotonic() + seconds
         while True:
-            shown = self._json(f"{kind}-show", item_id)
+            shown = self.quietly(f"{kind}-show", item_id)
             if shown["status"] == wanted:
                 return shown
             if shown["status"] == "error" or time.monotonic() > limit:
@@ -52,12 +52,13 @@ class Workloadmgr:
     def wait_until_gone(self, kind, *list_command, gone, seconds=120):
         """Until a list no longer has an id."""
         limit = time.monotonic() + seconds
-        while any(row["ID"] == gone for row in self._json(*list_command)):
+        while any(row["ID"] == gone for row in self.quietly(*list_command)):
             if time.monotonic() > limit:
                 raise CommandFailed(f"{kind} {gone} is still there after {seconds} s")
             time.sleep(0.5)
 
-    def _json(self, *arguments):
+    def quietly(self, *arguments):
+        """The same without saying so, for looking things up."""
         run = subprocess.run([self.program, *arguments, "-f", "json"], env=self.environment, stdout=subprocess.PIPE,
                              stdin=subprocess.DEVNULL, text=True)
         if run.returncode:

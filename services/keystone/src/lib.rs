@@ -15,6 +15,7 @@
 
 mod catalog;
 mod error;
+mod from_config;
 mod login;
 mod middleware;
 mod request;

@@ -64,6 +64,11 @@ impl Keystone {
         self.session(Login::Token(token))
     }
 
+    /// The HTTP client with our certificates and limits, for requests that no session sends.
+    pub fn http(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
     /// Where clients are told to get a token.
     pub fn auth_url(&self) -> &Url {
         &self.settings.auth_url

@@ -1,0 +1,16 @@
+DROP TABLE IF EXISTS flow_events;
+DROP TABLE IF EXISTS flows;
+DROP TABLE IF EXISTS volume_anchors;
+DROP TABLE IF EXISTS claimed_servers;
+DROP TABLE IF EXISTS snapshot_topologies;
+DROP TABLE IF EXISTS services;
+DROP TABLE IF EXISTS setting_metadata;
+DROP TABLE IF EXISTS settings;
+DROP TABLE IF EXISTS restored_vms;
+DROP TABLE IF EXISTS restores;
+DROP TABLE IF EXISTS snapshot_vms;
+DROP TABLE IF EXISTS snapshots;
+DROP TABLE IF EXISTS workload_metadata;
+DROP TABLE IF EXISTS workload_vms;
+DROP TABLE IF EXISTS workloads;
+DROP TABLE IF EXISTS workload_types;

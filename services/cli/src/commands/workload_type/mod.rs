@@ -1,0 +1,4 @@
+//! Commands about workload types.
+
+pub(super) mod list;
+pub(super) mod show;

@@ -1,1 +1,26 @@
-//! To be written.
+//! Where backups live: one trait, its implementations, and the suite that they all pass.
+//!
+//! | implementation | what it is |
+//! |---|---|
+//! | [`DirectoryTarget`] | a folder, most often an NFS share |
+//! | [`MemoryTarget`] | for tests |
+//! | [`FaultyTarget`] | another one, made to fail |
+//!
+//! Retrying and throttling are wrappers around a target, never inside it.
+
+mod capabilities;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod directory;
+mod error;
+mod faulty;
+mod memory;
+mod target;
+
+pub use agent_qcow2::{ImageSink, ReadAt};
+pub use capabilities::{Capabilities, Capacity};
+pub use directory::DirectoryTarget;
+pub use error::{ErrorKind, Result, TargetError};
+pub use faulty::{Fault, FaultyTarget, Operation};
+pub use memory::MemoryTarget;
+pub use target::{ObjectStat, Target};

@@ -13,6 +13,8 @@
 //! parameters is refused. Every request carries the epoch of the claim it is made under; a host that
 //! has seen a newer one refuses it (architecture D10). Targets are named by id, never by credentials.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 mod client;
 mod error;
 mod freeze;

@@ -13,12 +13,17 @@
 //! is bounded by [`ReadPlan`] however large or fragmented the disk is. What a peer sends is checked
 //! before it is believed, and no wait is without a limit ([`Settings`]).
 
+mod child;
 mod chunk;
 mod disk;
 mod error;
 pub mod extent;
+mod file;
 #[cfg(any(test, feature = "test-support"))]
 pub mod memory;
+pub mod nbd;
+pub mod qemu_nbd;
+pub mod rbd;
 mod settings;
 
 pub use chunk::{Chunk, ReadPlan};
@@ -28,4 +33,7 @@ pub use disk::{
 };
 pub use error::{BlocksError, ErrorKind};
 pub use extent::{Extent, ExtentKind};
+pub use file::FileTarget;
+pub use nbd::source::{NbdSource, NbdTarget};
+pub use rbd::{MonitorHost, RbdImage, RbdSource, RbdTarget};
 pub use settings::Settings;

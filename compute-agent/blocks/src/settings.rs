@@ -23,8 +23,6 @@ pub struct Settings {
     pub io_timeout: Duration,
     /// Connections a reader or a sink opens where the export allows several.
     pub connections: usize,
-    /// Readers or sinks open at the same time on one disk.
-    pub max_openers: usize,
     /// Writes in flight of one sink.
     pub write_window: usize,
 }
@@ -41,7 +39,6 @@ impl Default for Settings {
             diff_timeout: Duration::from_secs(3600),
             io_timeout: Duration::from_secs(300),
             connections: 2,
-            max_openers: 4,
             write_window: 16,
         }
     }

@@ -1,4 +1,10 @@
 //! Extent arithmetic against the simplest model: one value a byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use std::{convert::Infallible, ops::Range};
 

@@ -1,0 +1,209 @@
+//! A raw file or a block device as a target, written directly.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Seek, SeekFrom},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, fallocate},
+};
+
+use crate::{BlocksError, DiskSink, ErrorKind, WriteDisk};
+
+/// Written where space cannot be freed.
+static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
+
+/// A disk of raw bytes.
+#[derive(Debug)]
+pub struct FileTarget {
+    path: PathBuf,
+    file: Arc<File>,
+    size_bytes: u64,
+}
+
+impl FileTarget {
+    /// A file or device that exists; its size is the disk's.
+    pub fn open(path: &Path) -> Result<Self, BlocksError> {
+        let doing = || format!("open {} for writing", path.display());
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(|error| BlocksError::io(doing(), error))?;
+        let size_bytes = file
+            .seek(SeekFrom::End(0))
+            .map_err(|error| BlocksError::io(doing(), error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            size_bytes,
+        })
+    }
+
+    /// A new file, all zero; one that exists already is refused.
+    pub fn create(path: &Path, size_bytes: u64) -> Result<Self, BlocksError> {
+        let made = File::create_new(path).and_then(|file| file.set_len(size_bytes));
+        made.map_err(|error| BlocksError::io(format!("create {}", path.display()), error))?;
+        Self::open(path)
+    }
+}
+
+impl WriteDisk for FileTarget {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn open_sink(&self) -> Result<Box<dyn DiskSink>, BlocksError> {
+        let Self {
+            path,
+            file,
+            size_bytes,
+        } = self;
+        Ok(Box::new(FileSink {
+            path: path.clone(),
+            file: file.clone(),
+            size_bytes: *size_bytes,
+        }))
+    }
+}
+
+struct FileSink {
+    path: PathBuf,
+    file: Arc<File>,
+    size_bytes: u64,
+}
+
+impl FileSink {
+    fn doing(&self, verb: &str, offset: u64, length: u64) -> String {
+        format!(
+            "{verb} {length} bytes at {offset} of {}",
+            self.path.display()
+        )
+    }
+
+    fn check(&self, verb: &str, offset: u64, length: u64) -> Result<(), BlocksError> {
+        match offset.checked_add(length) {
+            Some(end) if end <= self.size_bytes => Ok(()),
+            _ => {
+                let doing = self.doing(verb, offset, length);
+                Err(BlocksError::new(
+                    ErrorKind::Invalid,
+                    format!("{doing}, beyond its end"),
+                ))
+            }
+        }
+    }
+
+    /// False where the file system or device cannot. Reads of a punched hole give zeroes on files
+    /// and on block devices alike.
+    fn punch(&self, offset: u64, length: u64) -> Result<bool, Errno> {
+        let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else {
+            return Ok(false);
+        };
+        match fallocate(&self.file, hole, offset, length) {
+            Ok(()) => Ok(true),
+            // Also what a device answers to a range that does not fit its sectors.
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+impl DiskSink for FileSink {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), BlocksError> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.check("write", offset, length)?;
+        let written = self.file.write_all_at(bytes, offset);
+        written.map_err(|error| BlocksError::io(self.doing("write", offset, length), error))
+    }
+
+    fn zero_at(&mut self, offset: u64, length: u64) -> Result<(), BlocksError> {
+        self.check("zero", offset, length)?;
+        let doing = || self.doing("zero", offset, length);
+        if length == 0
+            || self
+                .punch(offset, length)
+                .map_err(|e| BlocksError::io(doing(), e.into()))?
+        {
+            return Ok(());
+        }
+        let (mut at, mut left) = (offset, length);
+        while left > 0 {
+            let part = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(ZEROES.len());
+            let zeroes = ZEROES.get(..part).unwrap_or_default();
+            self.file
+                .write_all_at(zeroes, at)
+                .map_err(|error| BlocksError::io(doing(), error))?;
+            let part = u64::try_from(part).unwrap_or(left);
+            at += part;
+            left -= part;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), BlocksError> {
+        let flushed = self.file.sync_data();
+        flushed.map_err(|error| BlocksError::io(format!("flush {}", self.path.display()), error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_zeroed_and_flushed_is_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("disk");
+        let target = FileTarget::create(&path, 300_000).unwrap();
+        let mut sink = target.open_sink().unwrap();
+        sink.write_at(0, &vec![7; 300_000]).unwrap();
+        sink.zero_at(100, 200_000).unwrap();
+        sink.write_at(299_999, &[1]).unwrap();
+        sink.flush().unwrap();
+        let mut want = vec![7; 300_000];
+        want[100..200_100].fill(0);
+        want[299_999] = 1;
+        assert!(std::fs::read(&path).unwrap() == want);
+    }
+
+    #[test]
+    fn writing_beyond_the_end_is_refused_and_does_not_grow_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("disk");
+        let mut sink = FileTarget::create(&path, 1000)
+            .unwrap()
+            .open_sink()
+            .unwrap();
+        assert_eq!(
+            sink.write_at(999, &[1, 2]).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+        assert_eq!(
+            sink.zero_at(u64::MAX, 2).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 1000);
+    }
+
+    #[test]
+    fn a_file_that_exists_is_not_created_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("disk");
+        std::fs::write(&path, b"kept").unwrap();
+        assert!(FileTarget::create(&path, 1000).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"kept");
+    }
+}

@@ -1,0 +1,150 @@
+//! What the steps of a flow work with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use agent_contract::DatamoverClient;
+use agent_target::Target;
+use async_trait::async_trait;
+use services_db::Datastore;
+use services_openstack::{Cloud, CloudError};
+use services_types::{FlowClaim, TrustId};
+use tokio::sync::OnceCell;
+
+use crate::runner::{Fault, Lease, StepFailure};
+use crate::settings::EngineSettings;
+
+/// Ways out of the engine. Each flow makes its own connections, in its own runtime.
+#[async_trait]
+pub trait Connections: Send + Sync {
+    /// The cloud as the owner of the workload, by a trust.
+    async fn tenant(&self, trust_id: &TrustId) -> Result<Arc<dyn Cloud>, CloudError>;
+    /// The cloud as Backstay's service user, for what OpenStack shows to administrators only.
+    async fn service(&self) -> Result<Arc<dyn Cloud>, CloudError>;
+    /// The datamover API.
+    async fn datamover(&self) -> Result<Arc<dyn DatamoverClient>, CloudError>;
+}
+
+/// What all flows of an engine share.
+pub struct Services {
+    /// What the operator set.
+    pub settings: EngineSettings,
+    /// The database.
+    pub db: Datastore,
+    /// Where the engine writes the JSON of backups.
+    pub target: Arc<dyn Target>,
+    /// Ways to the cloud and to the datamovers.
+    pub connections: Arc<dyn Connections>,
+    /// Faults that a test wants; empty in service.
+    pub faults: Vec<Fault>,
+}
+
+/// What the steps of one flow work with.
+pub struct FlowContext {
+    services: Arc<Services>,
+    claim: FlowClaim,
+    lease: Arc<Lease>,
+    tenant: OnceCell<Arc<dyn Cloud>>,
+    service: OnceCell<Arc<dyn Cloud>>,
+    datamover: OnceCell<Arc<dyn DatamoverClient>>,
+}
+
+impl fmt::Debug for FlowContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FlowContext of {}", self.claim.flow_id)
+    }
+}
+
+impl FlowContext {
+    pub(crate) fn new(services: Arc<Services>, claim: FlowClaim, lease: Arc<Lease>) -> Self {
+        Self {
+            services,
+            claim,
+            lease,
+            tenant: OnceCell::new(),
+            service: OnceCell::new(),
+            datamover: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    pub(crate) fn settings(&self) -> &EngineSettings {
+        &self.services.settings
+    }
+
+    pub(crate) fn db(&self) -> &Datastore {
+        &self.services.db
+    }
+
+    pub(crate) fn target(&self) -> &Arc<dyn Target> {
+        &self.services.target
+    }
+
+    pub(crate) fn claim(&self) -> &FlowClaim {
+        &self.claim
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    pub(crate) fn shared_lease(&self) -> Arc<Lease> {
+        self.lease.clone()
+    }
+
+    /// The cloud as the workload's owner. Never returns once the lease is lost.
+    pub(crate) async fn tenant(&self) -> Result<&dyn Cloud, StepFailure> {
+        self.lease.hold().await;
+        let connect = async {
+            let trust_id = self.trust().await?;
+            Ok::<_, StepFailure>(self.services.connections.tenant(&trust_id).await?)
+        };
+        Ok(self.tenant.get_or_try_init(|| connect).await?.as_ref())
+    }
+
+    async fn trust(&self) -> Result<TrustId, StepFailure> {
+        let workload = self
+            .db()
+            .workload_fetch(self.claim.request.workload_id())
+            .await?;
+        let trust = self
+            .db()
+            .trust_fetch(&workload.user_id, &workload.project_id)
+            .await?;
+        trust.map(|trust| trust.trust_id).ok_or_else(|| {
+            StepFailure::new(format!(
+                "There is no trust of the workload's owner (user {}): the owner must log in and give one (trust-create), or an administrator must reassign the workload",
+                workload.user_id
+            ))
+        })
+    }
+
+    /// The cloud as Backstay's service user. Never returns once the lease is lost.
+    pub(crate) async fn service(&self) -> Result<&dyn Cloud, StepFailure> {
+        self.lease.hold().await;
+        let connect = async { self.services.connections.service().await };
+        Ok(self.service.get_or_try_init(|| connect).await?.as_ref())
+    }
+
+    /// The datamover API. Never returns once the lease is lost.
+    pub(crate) async fn datamover(&self) -> Result<&dyn DatamoverClient, StepFailure> {
+        self.lease.hold().await;
+        let connect = async { self.services.connections.datamover().await };
+        Ok(self.datamover.get_or_try_init(|| connect).await?.as_ref())
+    }
+
+    /// Fails when the owner has asked for the flow to stop.
+    pub(crate) async fn stop_if_cancelled(&self) -> Result<(), StepFailure> {
+        if self
+            .db()
+            .flow_is_cancel_requested(self.claim.flow_id)
+            .await?
+        {
+            return Err(StepFailure::cancelled());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! A backup as it lies on the target.
+
+use agent_format::ObjectName;
+use serde::{Deserialize, Serialize};
+use services_types::{ServerId, Topology, VolumeId};
+
+/// All that a restore needs of a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Backup {
+    pub(super) topology: Topology,
+    pub(super) disks: Vec<BackupDisk>,
+}
+
+/// One disk of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct BackupDisk {
+    pub(super) server_id: ServerId,
+    pub(super) volume_id: VolumeId,
+    /// True size, whatever QCOW2 rounds it to.
+    pub(super) size_bytes: u64,
+    /// Newest image first, the full one last.
+    pub(super) chain: Vec<ObjectName>,
+}

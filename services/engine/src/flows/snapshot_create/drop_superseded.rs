@@ -1,0 +1,60 @@
+//! Keeps the new Cinder snapshots for the next incremental and removes all older ones of the workload.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use tracing::warn;
+
+use super::take_volume_snapshots::TakeVolumeSnapshots;
+use crate::flows::volume_snapshots;
+use crate::runner::{Step, StepContext, StepFailure};
+
+/// Leaves one Cinder snapshot a volume. What cannot be removed is a warning, and is tried again by
+/// the next snapshot: a complete backup is not thrown away for it.
+#[derive(Debug)]
+pub(super) struct DropSuperseded;
+
+#[async_trait]
+impl Step for DropSuperseded {
+    const NAME: &'static str = "drop_superseded";
+    /// Warnings for the snapshot.
+    type Output = Vec<String>;
+
+    async fn run(&self, cx: &StepContext) -> Result<Vec<String>, StepFailure> {
+        let taken = cx.output_of::<TakeVolumeSnapshots>()?;
+        let kept: BTreeSet<_> = taken.values().cloned().collect();
+        // What the database knows of, and what carries our mark: a crash may have parted the two.
+        let superseded = cx
+            .db()
+            .volume_anchors_replace(cx.claim(), taken.into_iter().collect());
+        let mut old: BTreeSet<_> = superseded
+            .await?
+            .into_iter()
+            .map(|anchor| anchor.volume_snapshot_id)
+            .collect();
+        old.extend(
+            volume_snapshots::of_workload(cx)
+                .await?
+                .into_iter()
+                .map(|found| found.id),
+        );
+        let mut warnings = Vec::new();
+        for id in old.difference(&kept) {
+            match volume_snapshots::remove(cx, [id.clone()]).await {
+                Ok(()) => {
+                    cx.db()
+                        .volume_anchors_forget(cx.claim(), vec![id.clone()])
+                        .await?
+                }
+                Err(failure) => {
+                    warn!(volume_snapshot_id = %id, reason = failure.operator_message,
+                        "a superseded Cinder snapshot stays until the next backup");
+                    warnings.push(format!(
+                        "Cinder snapshot {id} could not be removed yet: {failure}"
+                    ));
+                }
+            }
+        }
+        Ok(warnings)
+    }
+}

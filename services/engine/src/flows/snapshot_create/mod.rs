@@ -1,0 +1,76 @@
+//! Protects a workload once.
+//!
+//! 1. The workload is locked, its servers are looked at, and what was seen becomes the plan: later
+//!    steps read the plan, never the cloud's present state.
+//! 2. Each disk is either full or builds on the newest snapshot, if that has an image of the same
+//!    volume and the Cinder snapshot it was made from still stands.
+//! 3. All guests are frozen, then all disks snapshot in Cinder, then all guests thawed: a moment that
+//!    holds for the workload as a whole. Guests without an agent are snapshot as they run, with a
+//!    warning. Datamovers thaw by themselves at a deadline.
+//! 4. The datamover of each server's host moves each disk's data to the target.
+//! 5. What lies there is looked at again, the manifest is written last, the snapshot is published.
+//! 6. The new Cinder snapshots are kept for the next incremental, all older ones are removed: one at
+//!    rest for each volume.
+//!
+//! A loop that makes things has its undo in a step of its own before it: a crash in the middle of the
+//! loop leaves nothing behind.
+
+mod drop_superseded;
+mod freeze_guests;
+mod plan;
+mod plan_disks;
+mod publish;
+mod read_topology;
+mod take_volume_snapshots;
+mod thaw_guests;
+mod undo_freezes;
+mod undo_metadata;
+mod undo_uploads;
+mod undo_volume_snapshots;
+mod upload_disks;
+mod verify_images;
+mod write_manifest;
+
+use services_types::{FlowKind, FlowRequest, SnapshotId};
+
+use super::workload_lock::LockWorkload;
+use crate::FlowContext;
+use crate::runner::{Settlement, StepFailure, Steps};
+
+pub(super) fn steps() -> Steps {
+    Steps::of(FlowKind::SnapshotCreate)
+        .then(LockWorkload)
+        .then(read_topology::ReadTopology)
+        .then(plan_disks::PlanDisks)
+        .then(undo_volume_snapshots::UndoVolumeSnapshots)
+        .then(undo_freezes::UndoFreezes)
+        .then(freeze_guests::FreezeGuests)
+        .then(take_volume_snapshots::TakeVolumeSnapshots)
+        .then(thaw_guests::ThawGuests)
+        .then(undo_uploads::UndoUploads)
+        .then(upload_disks::UploadDisks)
+        .then(verify_images::VerifyImages)
+        .then(undo_metadata::UndoMetadata)
+        .then(write_manifest::WriteManifest)
+        .then(drop_superseded::DropSuperseded)
+        .then(publish::Publish)
+}
+
+pub(super) async fn settle_failed(
+    flow: &FlowContext,
+    settlement: &Settlement,
+) -> Result<(), StepFailure> {
+    let message = settlement.tenant_words();
+    Ok(flow
+        .db()
+        .snapshot_fail(flow.claim(), settlement.stopped(), &message)
+        .await?)
+}
+
+/// The snapshot that this flow makes.
+fn snapshot_id(flow: &FlowContext) -> Result<SnapshotId, StepFailure> {
+    match flow.claim().request {
+        FlowRequest::SnapshotCreate { snapshot_id, .. } => Ok(snapshot_id),
+        _ => Err(StepFailure::new("The flow's request is of another kind")),
+    }
+}

@@ -1,0 +1,86 @@
+//! `backstay-engine`: runs flows until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use agent_target::{DirectoryTarget, Target};
+use anyhow::{Context, bail};
+use clap::Parser;
+use secrecy::ExposeSecret;
+use services_db::Datastore;
+use services_engine::{EngineSettings, KeystoneConnections, Services};
+use services_foundation::config::Config;
+use services_foundation::{shutdown, telemetry};
+use services_keystone::KeystoneSettings;
+use tracing::{error, info};
+
+/// Runs snapshots, restores and deletions, and takes over those of engines that died.
+#[derive(Parser)]
+#[command(name = "backstay-engine", version)]
+struct Arguments {
+    /// Configuration file; given more than once, a later one wins.
+    #[arg(long = "config-file", default_value = "/etc/backstay/appliance.conf")]
+    config_files: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match start(&arguments.config_files) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            error!(cause = format!("{cause:#}"), "backstay-engine cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn start(files: &[PathBuf]) -> anyhow::Result<()> {
+    let config = Config::load(files)?;
+    telemetry::init(&config.get_or("DEFAULT", "log_level", String::new())?)?;
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        bail!("another TLS provider is installed already");
+    }
+    let services = services(&config).await?;
+    config.warn_about_unknown();
+    let stop = shutdown::on_signal()?;
+    info!(holder = services.settings.holder, "engine is up");
+    services_engine::run(Arc::new(services), stop).await;
+    info!("engine has let go of all flows");
+    Ok(())
+}
+
+async fn services(config: &Config) -> anyhow::Result<Services> {
+    let settings = EngineSettings::from_config(config)?;
+    let url = config.require_secret("database", "connection")?;
+    let db = Datastore::connect(url.expose_secret())
+        .await
+        .context("opening the database")?;
+    db.migrate()
+        .await
+        .context("bringing the database to this version")?;
+    Ok(Services {
+        db,
+        target: target(config)?,
+        connections: Arc::new(KeystoneConnections::new(KeystoneSettings::from_config(
+            config,
+        )?)),
+        faults: Vec::new(),
+        settings,
+    })
+}
+
+fn target(config: &Config) -> anyhow::Result<Arc<dyn Target>> {
+    let kind: String = config.get_or("target", "type", "directory".to_owned())?;
+    match kind.as_str() {
+        "directory" => {
+            let path: PathBuf = config.require("target", "path")?;
+            Ok(Arc::new(DirectoryTarget::new(path)))
+        }
+        other => bail!(config.invalid("target", "type", format!("`{other}` is no type of target"))),
+    }
+}

@@ -1,0 +1,76 @@
+//! What an operator can set for the engine.
+
+use std::time::Duration;
+
+use services_foundation::config::{Config, ConfigError};
+
+/// Read once, at the start.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Name and process of this engine, unique among all engines: who holds a claim.
+    pub holder: String,
+    /// This node's name, as rows show it.
+    pub name: String,
+    /// Flows at a time.
+    pub workers: usize,
+    /// How long a claim is good without renewal: how long a dead engine's flows rest.
+    pub lease: Duration,
+    /// A guest is never frozen for longer than this.
+    pub freeze_deadline: Duration,
+    /// Transfers of one flow at a time, over all hosts.
+    pub transfers_per_flow: usize,
+    /// How long a transfer may show no progress before its flow fails.
+    pub transfer_silence: Duration,
+    /// How long the cloud may take to make or delete one volume, snapshot or server.
+    pub cloud_patience: Duration,
+    /// The target new backups go to.
+    pub target_id: String,
+    /// RBD snapshots of Cinder are called this, with the Cinder snapshot's id for `%s`
+    /// (Cinder's `snapshot_name_template`).
+    pub volume_snapshot_name_template: String,
+}
+
+impl EngineSettings {
+    /// Reads the sections `[engine]` and `[target]`; what a key means and its default:
+    /// `packaging/etc/appliance.conf`.
+    pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        let seconds = |key: &str, default: u64| {
+            Ok::<_, ConfigError>(Duration::from_secs(config.get_or("engine", key, default)?))
+        };
+        let name = match config.get::<String>("engine", "name")? {
+            Some(name) => name,
+            None => host_name(config)?,
+        };
+        Ok(Self {
+            // The process id: a restarted engine does not hold what it held before.
+            name: name.clone(),
+            holder: format!("{name}:{}", std::process::id()),
+            workers: config.get_or("engine", "workers", 4)?,
+            lease: seconds("lease_seconds", 60)?,
+            freeze_deadline: seconds("freeze_deadline_seconds", 30)?,
+            transfers_per_flow: config.get_or("engine", "transfers_per_flow", 8)?,
+            transfer_silence: seconds("transfer_silence_seconds", 1200)?,
+            cloud_patience: seconds("cloud_patience_seconds", 600)?,
+            target_id: config.require("target", "id")?,
+            volume_snapshot_name_template: config.get_or(
+                "engine",
+                "volume_snapshot_name_template",
+                "snapshot-%s".to_owned(),
+            )?,
+        })
+    }
+
+    /// What Cinder called a snapshot on the storage.
+    pub(crate) fn volume_snapshot_name(&self, id: &services_types::VolumeSnapshotId) -> String {
+        self.volume_snapshot_name_template
+            .replace("%s", id.as_str())
+    }
+}
+
+fn host_name(config: &Config) -> Result<String, ConfigError> {
+    let unknown = |why: String| config.invalid("engine", "name", why);
+    let name = nix::unistd::gethostname()
+        .map_err(|e| unknown(format!("not set, and the host does not say its own: {e}")))?;
+    name.into_string()
+        .map_err(|_| unknown("not set, and the host's own is no text".to_owned()))
+}

@@ -38,6 +38,13 @@ fn is_wrong_state(message: &str) -> bool {
         .any(|start| message.starts_with(start))
 }
 
+/// Without a log-in no service is asked at all.
+impl From<KeystoneError> for CloudError {
+    fn from(error: KeystoneError) -> Self {
+        unanswered("log in to OpenStack", error)
+    }
+}
+
 /// No answer at all.
 pub(crate) fn unanswered(operation: &str, error: KeystoneError) -> CloudError {
     let kind = match error.kind() {

@@ -63,4 +63,4 @@ class Workloadmgr:
                              stdin=subprocess.DEVNULL, text=True)
         if run.returncode:
             raise CommandFailed(f"workloadmgr {' '.join(arguments)} ended with {run.returncode}")
-        return json.loads(run.stdout) if run.stdout.strip() else None
+        return json.loads(run.stdout) if run.stdout.strip() else []

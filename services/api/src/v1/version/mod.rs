@@ -1,0 +1,3 @@
+//! Which versions of the API there are.
+
+pub(crate) mod list;

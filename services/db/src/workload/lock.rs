@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use services_types::{FlowClaim, WorkloadStatus};
+use services_types::{FlowClaim, WorkloadId, WorkloadStatus};
 
 use super::gate::gate;
+use super::state;
 use crate::column::to_moment;
 use crate::connection::AnyConnection;
 use crate::error::Stop;
@@ -31,6 +32,16 @@ impl Datastore {
         self.write("unlock a workload", move |connection, now| {
             hold(connection, &claim, now)?;
             unlock(connection, &claim, now)
+        })
+        .await
+    }
+
+    /// To `available` on its owner's word, whatever locked it. A flow that works on it goes on, and what
+    /// would get in its way is still refused (`SnapshotRunning`, `Busy`): that is told from the snapshots.
+    pub async fn workload_unlock_by_owner(&self, id: WorkloadId) -> Result<(), Error> {
+        self.write("unlock a workload for its owner", move |connection, now| {
+            let from = gate(connection, id)?.status;
+            state::set(connection, id, from, WorkloadStatus::Available, None, now)
         })
         .await
     }

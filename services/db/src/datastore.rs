@@ -188,3 +188,84 @@ fn told(doing: &'static str, stop: Stop) -> Error {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::{DatabaseErrorKind, Error as SqlError};
+
+    use super::*;
+
+    fn locked() -> Stop {
+        let words = Box::new("database is locked".to_owned());
+        Stop::Sql(SqlError::DatabaseError(DatabaseErrorKind::Unknown, words))
+    }
+
+    #[test]
+    fn a_transaction_that_met_another_is_done_again() {
+        let mut attempts = 0;
+        let outcome = repeat("try", || {
+            attempts += 1;
+            if attempts < 4 {
+                Err(locked())
+            } else {
+                Ok(attempts)
+            }
+        });
+        assert_eq!(outcome.unwrap(), 4);
+    }
+
+    #[test]
+    fn one_that_never_gets_through_is_unavailable_in_the_end() {
+        let mut attempts = 0;
+        let outcome = repeat("try", || {
+            attempts += 1;
+            Err::<(), _>(locked())
+        });
+        assert!(matches!(outcome, Err(Error::Unavailable { .. })));
+        assert_eq!(attempts, ATTEMPTS);
+    }
+
+    #[test]
+    fn what_we_refuse_is_not_tried_again() {
+        let mut attempts = 0;
+        let outcome = repeat("try", || {
+            attempts += 1;
+            Err::<(), _>(Error::not_found("workload", &"x").into())
+        });
+        assert!(matches!(outcome, Err(Error::NotFound { .. })));
+        assert_eq!(attempts, 1);
+    }
+
+    #[tokio::test]
+    async fn work_that_stops_leaves_nothing() {
+        use diesel::prelude::*;
+
+        use crate::schema::leases;
+
+        let store = Datastore::connect("sqlite::memory:").await.unwrap();
+        store.migrate().await.unwrap();
+        let count = async || {
+            store
+                .read("count", |connection| {
+                    Ok(leases::table.count().get_result::<i64>(connection)?)
+                })
+                .await
+                .unwrap()
+        };
+        let before = count().await;
+        let refused: Result<(), Error> = store
+            .write("insert and stop", |connection, now| {
+                diesel::insert_into(leases::table)
+                    .values((
+                        leases::name.eq("x"),
+                        leases::epoch.eq(1),
+                        leases::expires_at.eq(now.naive_utc()),
+                    ))
+                    .execute(connection)?;
+                Err(Error::not_found("sense", &"x").into())
+            })
+            .await;
+        assert!(matches!(refused, Err(Error::NotFound { .. })));
+        assert_eq!(count().await, before);
+    }
+}

@@ -167,3 +167,46 @@ fn let_go(connection: &mut AnyConnection, flow_id: FlowId) -> Result<(), Stop> {
         .execute(connection)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use services_types::FlowRequest;
+
+    use super::*;
+
+    async fn stored(request: &'static str, store: &Datastore) -> FlowId {
+        let id = FlowId::random();
+        store
+            .write("insert a flow", move |connection, now| {
+                let project_id = "p".parse().map_err(|_| Error::not_found("project", &"p"))?;
+                let workload_id = services_types::WorkloadId::random();
+                let delete = FlowRequest::WorkloadDelete { workload_id };
+                crate::flow::request(connection, id, &project_id, &delete, now)?;
+                if !request.is_empty() {
+                    diesel::update(flows::table.find(id.to_string()))
+                        .set(flows::request.eq(request))
+                        .execute(connection)?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_read_does_not_stop_the_others() {
+        let store = Datastore::connect("sqlite::memory:").await.unwrap();
+        store.migrate().await.unwrap();
+        let unreadable = stored(r#"{"kind":"from_the_future"}"#, &store).await;
+        let readable = stored("", &store).await;
+        let lease = Duration::from_secs(9);
+        let claim = store.flow_claim_next("e", lease).await.unwrap().unwrap();
+        assert_eq!(claim.flow_id, readable);
+        assert_eq!(store.flow_claim_next("e", lease).await.unwrap(), None);
+        assert!(matches!(
+            store.flow_fetch(unreadable).await,
+            Err(Error::Corrupt { .. })
+        ));
+    }
+}

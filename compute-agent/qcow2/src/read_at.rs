@@ -18,7 +18,10 @@ pub trait ReadAt: Send + Sync {
 impl ReadAt for (File, u64) {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         // Offsets that the system has no number for get the same answer as others past the end.
-        if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > self.1) {
+        if offset
+            .checked_add(buffer.len() as u64)
+            .is_none_or(|end| end > self.1)
+        {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.0.read_exact_at(buffer, offset)

@@ -69,6 +69,7 @@ install_packages() {
         echo "$d-common $d/configure_db boolean false"
     done | debconf-set-selections
 
+    trap 'no_daemon_starts off; quick_python_compile off' EXIT
     quick_python_compile on; no_daemon_starts on
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --allow-downgrades \
         -o DPkg::Lock::Timeout=600 \
@@ -77,6 +78,7 @@ install_packages() {
         -o Dpkg::Options::=--path-exclude=/usr/share/locale/* \
         "${missing[@]}" "${pin[@]}" </dev/null >"$log" 2>&1 || rc=$?
     no_daemon_starts off; quick_python_compile off
+    trap - EXIT
     [ $rc -eq 0 ] || { tail -20 "$log" >&2; say "apt-get failed (see $log)"; }
     return $rc
 }
@@ -92,24 +94,23 @@ no_daemon_starts() {
 }
 
 # Some 350 Python packages each start py3compile from their postinst, which takes longer
-# than all else in the installation. While apt runs, a no-op stands in
-# for it; afterwards everything is compiled at once, on all cores.
+# than all else in the installation. While apt runs, a no-op stands in for it, also where
+# python3 itself is yet to come; afterwards everything is compiled at once, on all cores.
 quick_python_compile() {
-    local real=/usr/bin/py3compile
+    local real=/usr/bin/py3compile diverted folders
+    diverted=$(dpkg-divert --list $real)
     case $1 in
     on)
-        [ -e $real ] || return 0
-        [ -e $real.lab-real ] && return 0
+        [ -z "$diverted" ] || return 0
         dpkg-divert --quiet --local --rename --divert $real.lab-real --add $real
         printf '#!/bin/sh\nexit 0\n' >$real; chmod 755 $real
-        trap 'no_daemon_starts off; quick_python_compile off' EXIT
         ;;
     off)
-        [ -e $real.lab-real ] || return 0
+        [ -n "$diverted" ] || return 0
         rm -f $real
         dpkg-divert --quiet --local --rename --remove $real
-        trap - EXIT
-        local folders=(/usr/lib/python3/dist-packages)
+        [ -x /usr/bin/python3 ] || return 0
+        folders=(/usr/lib/python3/dist-packages)
         [ -d /usr/share/openstack-dashboard ] && folders+=(/usr/share/openstack-dashboard)
         env -u PYTHONDONTWRITEBYTECODE /usr/bin/python3 -m compileall -q -j "$(nproc)" "${folders[@]}" >/dev/null 2>&1 || true
         ;;

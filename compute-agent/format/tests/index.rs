@@ -68,6 +68,29 @@ fn many_blocks_come_back_with_the_summary_of_the_writer() {
 }
 
 #[test]
+fn the_bytes_are_those_that_the_format_promises() {
+    let bytes = written(&[record(1, false), record(5, true)]);
+    let mut expected = b"BKSTYIDX\x01\0\0\0\0\0\x01\0".to_vec();
+    expected.extend(header().size_bytes.to_le_bytes());
+    expected.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+    let of_header = blake3::hash(&expected);
+
+    let mut block = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\0".to_vec();
+    block.extend(blake3::hash(&1u64.to_le_bytes()).as_bytes());
+    block.extend(b"\x05\0\0\0\0\0\0\0\x01");
+    block.extend([0; 32]);
+    let of_block = blake3::hash(&[of_header.as_bytes(), &block[..]].concat());
+    expected.extend(block);
+    expected.extend(of_block.as_bytes());
+
+    let trailer = b"\0\0\0\0\x02\0\0\0\0\0\0\0";
+    let of_trailer = blake3::hash(&[of_block.as_bytes(), &trailer[..]].concat());
+    expected.extend(trailer);
+    expected.extend(of_trailer.as_bytes());
+    assert_eq!(bytes, expected);
+}
+
+#[test]
 fn there_is_no_summary_before_the_end() {
     let bytes = written(&sample(5));
     let mut reader = IndexReader::open(&bytes[..]).unwrap();

@@ -22,7 +22,7 @@ const MYSQL_SESSION: &str = "SET SESSION time_zone = '+00:00', \
 
 /// Another process may hold the only write lock for as long as its disk takes to sync.
 const SQLITE_SESSION: &str =
-    "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;";
+    "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;";
 
 /// Makes connections for the pool. Diesel's own would try SQLite where MariaDB does not answer, and so
 /// make a file named by the URL.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use diesel::r2d2::{Pool, PooledConnection};
+use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
 use uuid::Uuid;
 
 use crate::Error;
@@ -20,7 +20,7 @@ type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 const POOL_SIZE: u32 = 16;
 /// How long a request waits for a free connection, and a new connection for the server.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
-/// A transaction that met another is done again so many times; with the pauses below about 3 s in all.
+/// A transaction that met another is done again so many times; with the pauses below 3 s at most in all.
 const ATTEMPTS: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
@@ -118,12 +118,21 @@ fn open(location: Location) -> Result<Pool<Connector>, Error> {
         Location::SqliteMemory => builder.max_size(1).max_lifetime(None).idle_timeout(None),
         _ => builder.max_size(POOL_SIZE).min_idle(Some(1)),
     };
+    let connector = Connector::new(location);
+    // The pool would try for as long as a request waits, and then not say why.
+    connector
+        .connect()
+        .map_err(|source| unreachable_database(source.into()))?;
     builder
-        .build(Connector::new(location))
-        .map_err(|source| Error::Unavailable {
-            doing: "connect to the database",
-            source: source.into(),
-        })
+        .build(connector)
+        .map_err(|source| unreachable_database(source.into()))
+}
+
+fn unreachable_database(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Unavailable {
+        doing: "connect to the database",
+        source,
+    }
 }
 
 /// The pool tries again by itself; whoever waits for a connection is told in the end.

@@ -123,3 +123,81 @@ fn never_done() -> Error {
         source: "another node has been migrating it for too long".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::prelude::*;
+    use diesel::sql_types::Text;
+    use tests_support::MariaDb;
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Column {
+        #[diesel(sql_type = Text)]
+        table_name: String,
+        #[diesel(sql_type = Text)]
+        column_name: String,
+    }
+
+    fn revert_and_migrate<DB: diesel::backend::Backend>(
+        connection: &mut impl MigrationHarness<DB>,
+        source: fn() -> EmbeddedMigrations,
+    ) where
+        EmbeddedMigrations: MigrationSource<DB>,
+    {
+        connection.run_pending_migrations(source()).unwrap();
+        connection.revert_all_migrations(source()).unwrap();
+        connection.run_pending_migrations(source()).unwrap();
+    }
+
+    #[test]
+    fn what_was_migrated_can_be_taken_back_and_done_again() {
+        let mut sqlite = SqliteConnection::establish(":memory:").unwrap();
+        revert_and_migrate::<Sqlite>(&mut sqlite, || SQLITE);
+        let url = MariaDb::of_this_run().unwrap().database().unwrap();
+        let mut mysql = MysqlConnection::establish(&url).unwrap();
+        revert_and_migrate::<diesel::mysql::Mysql>(&mut mysql, || MYSQL);
+    }
+
+    /// MariaDB commits every statement of a migration by itself, so a crash can come in between.
+    #[test]
+    fn a_migration_that_was_cut_off_is_done_again() {
+        let url = MariaDb::of_this_run().unwrap().database().unwrap();
+        let mut mysql = MysqlConnection::establish(&url).unwrap();
+        mysql.run_pending_migrations(MYSQL).unwrap();
+        mysql
+            .batch_execute("DELETE FROM __diesel_schema_migrations; DROP TABLE flow_events")
+            .unwrap();
+        mysql.run_pending_migrations(MYSQL).unwrap();
+    }
+
+    #[test]
+    fn both_databases_have_the_same_columns_in_the_same_order() {
+        let mut sqlite = SqliteConnection::establish(":memory:").unwrap();
+        sqlite.run_pending_migrations(SQLITE).unwrap();
+        let columns: Vec<Column> = diesel::sql_query(
+            "SELECT m.name AS table_name, p.name AS column_name FROM sqlite_master m \
+             JOIN pragma_table_info(m.name) p WHERE m.type = 'table' ORDER BY m.name, p.cid",
+        )
+        .load(&mut sqlite)
+        .unwrap();
+        let of_sqlite: String = columns
+            .iter()
+            .map(|it| format!("{}\t{}\n", it.table_name, it.column_name))
+            .collect();
+
+        let server = MariaDb::of_this_run().unwrap();
+        let url = server.database().unwrap();
+        let mut mysql = MysqlConnection::establish(&url).unwrap();
+        mysql.run_pending_migrations(MYSQL).unwrap();
+        let name = url.split(['/', '?']).nth(3).unwrap();
+        let of_mariadb = server
+            .query(&format!(
+                "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS \
+                 WHERE TABLE_SCHEMA = '{name}' ORDER BY CAST(TABLE_NAME AS BINARY), ORDINAL_POSITION"
+            ))
+            .unwrap();
+        assert_eq!(of_sqlite, of_mariadb);
+    }
+}

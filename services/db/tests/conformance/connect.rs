@@ -110,6 +110,27 @@ async fn a_folder_that_is_not_there_is_unavailable() {
     assert!(matches!(refused, Err(Error::Unavailable { .. })));
 }
 
+/// As after a restart of the server, or a proxy's time limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_the_server_closed_are_replaced() {
+    let database = Database::mariadb().await;
+    let name = database.url.split(['/', '?']).nth(3).unwrap();
+    let server = tests_support::MariaDb::of_this_run().unwrap();
+    let connections = server
+        .query(&format!(
+            "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{name}'"
+        ))
+        .unwrap();
+    assert!(connections.lines().count() > 0);
+    for connection in connections.lines() {
+        server
+            .query(&format!("KILL CONNECTION {connection}"))
+            .unwrap();
+    }
+    let id = workload(&database.store, &["a"]).await;
+    assert_eq!(database.store.workload_fetch(id).await.unwrap().id, id);
+}
+
 /// The contract's tests read `select * from workload_types` and expect the id in the sixth column.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_id_stands_in_the_sixth_column_of_workload_types() {

@@ -6,6 +6,12 @@
 
 mod adapter;
 mod error;
+#[cfg(feature = "fake")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a field that a JSON object lacks reads as null"
+)]
+pub mod fake;
 pub mod ports;
 
 pub use adapter::{connect, connect_service, connect_tenant};

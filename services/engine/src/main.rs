@@ -1,5 +1,6 @@
 //! `backstay-engine`: runs flows until it is told to stop.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,17 +23,40 @@ struct Arguments {
     /// Configuration file; given more than once, a later one wins.
     #[arg(long = "config-file", default_value = "/etc/backstay/appliance.conf")]
     config_files: Vec<PathBuf>,
+    /// Mark the configured target as one of Backstay's, and end. Needed once for each target: a folder
+    /// without the mark, such as a mount point with nothing mounted, is never written to.
+    #[arg(long)]
+    initialise_target: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match start(&arguments.config_files) {
+    let done = if arguments.initialise_target {
+        initialise_target(&arguments.config_files)
+    } else {
+        start(&arguments.config_files)
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
-            error!(cause = format!("{cause:#}"), "backstay-engine cannot run");
+            report(&cause);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Also where logging could not be set up.
+fn report(cause: &anyhow::Error) {
+    let line = format!("backstay-engine: {cause:#}\n");
+    if std::io::stderr().write_all(line.as_bytes()).is_err() {
+        error!(cause = format!("{cause:#}"), "backstay-engine cannot run");
+    }
+}
+
+fn initialise_target(files: &[PathBuf]) -> anyhow::Result<()> {
+    let path: PathBuf = Config::load(files)?.require("target", "path")?;
+    DirectoryTarget::initialise(path)?;
+    Ok(())
 }
 
 #[tokio::main]

@@ -3,6 +3,7 @@
 mod image;
 
 use std::{
+    io::Read,
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
     thread,
@@ -94,8 +95,7 @@ impl QemuNbd {
         let program = settings.qemu_nbd.clone();
         let wrong = |kind, error| BlocksError::caused(kind, doing, error);
         loop {
-            // It makes the socket only after it has opened the image.
-            if UnixStream::connect(self.socket()).is_ok() {
+            if greets(&self.socket(), deadline) {
                 return Ok(());
             }
             let ended = self
@@ -125,6 +125,17 @@ impl QemuNbd {
             thread::sleep(POLL);
         }
     }
+}
+
+/// Whether the server says the first word. Being connected proves nothing: it listens before it has
+/// opened the image.
+fn greets(socket: &Path, deadline: Instant) -> bool {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let greeting = UnixStream::connect(socket).and_then(|mut stream| {
+        stream.set_read_timeout(Some(left.max(POLL)))?;
+        stream.read_exact(&mut [0; 8])
+    });
+    greeting.is_ok()
 }
 
 fn socket_in(directory: &TempDir) -> PathBuf {

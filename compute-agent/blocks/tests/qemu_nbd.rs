@@ -428,17 +428,25 @@ fn a_dirty_bitmap_is_a_context_like_any_other() {
 
 #[test]
 fn what_cannot_be_opened_is_told_with_the_words_of_qemu() {
+    let directory = tempfile::tempdir().unwrap();
     let settings = Settings::default();
-    let error = NbdSource::of_raw_file(Path::new("/nonexistent"), &settings)
+    let of = |path: PathBuf, format| NbdSource::of_image(&Image::File { path, format }, &settings);
+    let words = |error: &BlocksError| std::error::Error::source(error).unwrap().to_string();
+
+    let error = of(directory.path().join("missing"), FileFormat::Raw)
         .err()
         .unwrap();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains("No such file"), "{cause}");
+    assert!(words(&error).contains("No such file"), "{error:?}");
+
+    let raw = sparse(&directory, MIB, &[]);
+    let error = of(raw, FileFormat::Qcow2).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(words(&error).contains("not in qcow2 format"), "{error:?}");
 
     let missing = Settings {
-        qemu_nbd: "/nonexistent/qemu-nbd".into(),
-        ..settings
+        qemu_nbd: directory.path().join("qemu-nbd"),
+        ..settings.clone()
     };
     let error = NbdSource::of_raw_file(Path::new("/dev/null"), &missing)
         .err()

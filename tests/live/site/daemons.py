@@ -35,16 +35,27 @@ def pid_of(name):
     return pid if program == str(BIN / name) else None
 
 
-def start(name):
-    """Starts a daemon as its user, with that user's groups and nothing of our environment."""
+def launch(name, *options):
+    """Starts a program as its user, with that user's groups and nothing of our environment."""
     user, conf = DAEMONS[name]
     account = pwd.getpwnam(user)
     groups = [g.gr_gid for g in grp.getgrall() if user in g.gr_mem]
     with open(LOG / f"{name}.log", "ab") as log:
-        process = subprocess.Popen(
-            [str(BIN / name), "--config-file", str(ETC / conf)], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            user=account.pw_uid, group=account.pw_gid, extra_groups=groups, umask=0o007, start_new_session=True,
+        return subprocess.Popen(
+            [str(BIN / name), "--config-file", str(ETC / conf), *options], cwd="/", stdin=subprocess.DEVNULL, stdout=log,
+            stderr=log, user=account.pw_uid, group=account.pw_gid, extra_groups=groups, umask=0o007, start_new_session=True,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": account.pw_dir})
+
+
+def run(name, *options):
+    """Runs one of the programs to its end."""
+    if launch(name, *options).wait(60):
+        raise DaemonDied(f"{name} {' '.join(options)} failed; the end of {LOG}/{name}.log:\n{log_end(name)}")
+
+
+def start(name):
+    """Starts a daemon; it is stopped by name."""
+    process = launch(name)
     (RUN / f"{name}.pid").write_text(f"{process.pid}\n")
     return process
 

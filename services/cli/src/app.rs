@@ -1,7 +1,6 @@
 //! From arguments to a finished command: parse, log in, run, exit status.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -10,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::api::Api;
 use crate::commands::{self, Entry};
 use crate::error::CliError;
+use crate::output::write_stderr;
 use crate::{overview, report, session};
 
 /// Name of the command that prints a completion script.
@@ -39,6 +39,7 @@ pub(crate) fn command() -> Command {
         .about("Backs up servers of an OpenStack project and restores them")
         .help_template(overview::TEMPLATE)
         .after_help(overview::text())
+        .max_term_width(100)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(false)
@@ -123,7 +124,7 @@ fn complete(arguments: &ArgMatches) -> Result<(), CliError> {
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if !error.use_stderr() {
         // Quiet when the reader has gone.
-        if error.print().is_err() {}
+        drop(error.print());
         return ExitCode::SUCCESS;
     }
     let text = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
@@ -131,8 +132,7 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     } else {
         usage_message(&error.render().to_string(), command_name(arguments))
     };
-    // Nobody is left to tell when stderr is gone.
-    if write!(io::stderr(), "{text}").is_err() {}
+    write_stderr(&text);
     ExitCode::from(2)
 }
 

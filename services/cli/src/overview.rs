@@ -9,9 +9,7 @@ pub(crate) const TEMPLATE: &str = "\
 {about}
 
 Usage: workloadmgr [OPTIONS] COMMAND [ARGUMENTS]
-       workloadmgr help COMMAND
-
-{after-help}
+       workloadmgr help COMMAND{after-help}
 
 Options (before or after the command; those of the cloud may also stand in the environment or in
 clouds.yaml; when a cloud is named, the other OS_* variables are not looked at):
@@ -38,7 +36,7 @@ To begin with:
 pub(crate) fn text() -> String {
     let groups: Vec<String> = Noun::ALL.iter().map(|noun| group(*noun)).collect();
     let other = "Other:\n  complete                    Print a completion script for your shell";
-    format!("{}\n{other}\n\n{BEGIN}\n\n{EXIT_STATUS}", groups.concat())
+    format!("{}{other}\n\n{BEGIN}\n\n{EXIT_STATUS}", groups.concat())
 }
 
 fn group(noun: Noun) -> String {

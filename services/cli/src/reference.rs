@@ -8,8 +8,8 @@ const HEAD: &str = "\
 # workloadmgr
 
 What the program itself says (`workloadmgr help COMMAND`). Made from the command line's grammar;
-`BACKSTAY_WRITE_DOCS=1 cargo nextest run -p services-cli reference` writes it anew, and the same
-test without the variable fails when it is stale.
+`BACKSTAY_WRITE_EXPECTED=1 cargo nextest run -p services-cli reference` writes it anew; the same test
+without the variable fails when it is stale.
 
 Names or IDs are taken wherever a workload, a snapshot or a restore is asked for; a name that several
 bear is refused with their IDs. Lists have capitalised columns, shows have the keys of the API.
@@ -35,11 +35,7 @@ pub fn reference() -> String {
 }
 
 fn help_of(command: &mut Command) -> String {
-    let text = command
-        .clone()
-        .term_width(96)
-        .render_long_help()
-        .to_string();
+    let text = command.clone().term_width(96).render_help().to_string();
     let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
     format!("{}\n", lines.join("\n"))
 }

@@ -1,10 +1,9 @@
 //! The one place that prints an error.
 
 use std::error::Error;
-use std::io::{self, Write};
 
 use crate::error::CliError;
-use crate::output::printable;
+use crate::output::{printable, write_stderr};
 
 /// Writes what went wrong to stderr, with the deepest cause: the layers between repeat each other.
 pub(crate) fn report(error: &CliError) {
@@ -12,8 +11,7 @@ pub(crate) fn report(error: &CliError) {
         CliError::Interrupted(text) => printable(text),
         other => format!("ERROR:workloadmgr:{}", printable(&with_cause(other))),
     };
-    // Nobody is left to tell when stderr is gone.
-    if writeln!(io::stderr(), "{line}").is_err() {}
+    write_stderr(&format!("{line}\n"));
 }
 
 fn with_cause(error: &(dyn Error + 'static)) -> String {
@@ -30,6 +28,8 @@ fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + '
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]

@@ -1,17 +1,15 @@
 //! Requests and answers.
 
-use std::io::{self, Write};
 use std::time::Instant;
 
 use clap::ArgMatches;
-use http::{Method, StatusCode};
-use openstack_sdk::api::AsyncClient;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
 use super::error::ApiError;
 use super::url::request_url;
-use crate::output::printable;
+use crate::output::{printable, write_stderr};
 use crate::session::{CloudOptions, LoginError, Session, login};
 
 /// The API of one project, logged in.
@@ -80,7 +78,7 @@ impl Api {
         })
     }
 
-    /// An answer of null stands for an empty body.
+    /// An answer of null stands for an empty body. A token that has expired is renewed once.
     async fn send(
         &self,
         method: Method,
@@ -89,50 +87,65 @@ impl Api {
         body: Option<&Value>,
     ) -> Result<Value, ApiError> {
         let url = request_url(&self.session.endpoint, path, query);
+        let mut answer = self.exchange(&method, &url, body).await?;
+        if answer.0 == StatusCode::UNAUTHORIZED && self.session.renew().await? {
+            self.trace(|| "logged in again".to_owned());
+            answer = self.exchange(&method, &url, body).await?;
+        }
+        read(answer.0, &answer.1, &url)
+    }
+
+    async fn exchange(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Vec<u8>), ApiError> {
         self.trace(|| match body {
             Some(body) => format!("{method} {url} {body}"),
             None => format!("{method} {url}"),
         });
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(url.as_str())
-            .header("Accept", "application/json")
-            .header(
-                "User-Agent",
-                concat!("workloadmgr/", env!("CARGO_PKG_VERSION")),
-            )
-            .header("X-Auth-Project-Id", &self.session.project_id);
-        if body.is_some() {
-            request = request.header("Content-Type", "application/json");
-        }
-        let bytes = body
-            .map(|body| body.to_string().into_bytes())
-            .unwrap_or_default();
         let begin = Instant::now();
-        let answer = self
-            .session
-            .cloud
-            .rest_async(request, bytes)
-            .await
-            .map_err(|source| ApiError::Unreachable {
-                url: url.to_string(),
-                source: Box::new(source),
-            })?;
+        let (status, bytes) =
+            self.transfer(method, url, body)
+                .await
+                .map_err(|error| ApiError::Unreachable {
+                    url: url.to_string(),
+                    source: Box::new(error.without_url()),
+                })?;
         self.trace(|| {
-            let text = String::from_utf8_lossy(answer.body());
-            format!(
-                "{} in {} ms: {text}",
-                answer.status(),
-                begin.elapsed().as_millis()
-            )
+            let text = String::from_utf8_lossy(&bytes);
+            format!("{status} in {} ms: {text}", begin.elapsed().as_millis())
         });
-        read(answer.status(), answer.body(), &url)
+        Ok((status, bytes))
+    }
+
+    async fn transfer(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Vec<u8>), reqwest::Error> {
+        let Session {
+            http, project_id, ..
+        } = &self.session;
+        let mut request = http
+            .request(method.clone(), url.clone())
+            .header("Accept", "application/json")
+            .header("X-Auth-Project-Id", project_id);
+        if let Some(token) = self.session.token_header() {
+            request = request.header("X-Auth-Token", token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await?;
+        Ok((answer.status(), answer.bytes().await?.to_vec()))
     }
 
     fn trace(&self, line: impl FnOnce() -> String) {
-        // Nobody is left to tell when stderr is gone.
-        if self.debug && writeln!(io::stderr(), "DEBUG:workloadmgr:{}", printable(&line())).is_err()
-        {
+        if self.debug {
+            write_stderr(&format!("DEBUG:workloadmgr:{}\n", printable(&line())));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::session::LoginError;
+
 /// A request that brought no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -13,6 +15,8 @@ pub(crate) enum ApiError {
         url: String,
         source: Box<dyn Error + Send + Sync>,
     },
+    #[error("the login has ended")]
+    Login(#[from] LoginError),
     #[error("{url} answered {status}, but not in JSON: is this the Backstay API?")]
     NotJson { status: u16, url: String },
     #[error("the answer of {url} lacks '{key}': is this the Backstay API?")]
@@ -33,6 +37,7 @@ impl ApiError {
         match self {
             Self::Fault { status: 401, .. }
             | Self::Unreachable { .. }
+            | Self::Login(_)
             | Self::NotJson { .. }
             | Self::Lacks { .. } => 3,
             Self::Fault { .. } | Self::NotFound { .. } | Self::Ambiguous { .. } => 1,

@@ -40,7 +40,8 @@ pub(crate) struct ShowOutput {
         long,
         value_name = "CHARACTERS",
         default_value_t = 0,
-        env = "CLIFF_MAX_TERM_WIDTH"
+        env = "CLIFF_MAX_TERM_WIDTH",
+        hide_env_values = true
     )]
     pub(crate) max_width: u16,
     /// JSON in one line

@@ -1,7 +1,5 @@
 //! Values as Python writes them: scripts that read the earlier client's tables parse them so.
 
-use std::fmt::Write;
-
 use serde_json::Value;
 
 /// `str(value)`.
@@ -59,8 +57,7 @@ fn quote(text: &str) -> String {
                 quoted.push('\\');
                 quoted.push(c);
             }
-            // Writing into a String cannot fail.
-            c if c.is_control() => if write!(quoted, "\\x{:02x}", u32::from(c)).is_err() {},
+            c if c.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
             c => quoted.push(c),
         }
     }

@@ -24,7 +24,7 @@ pub(crate) fn render(
         Format::Json => structured::json(table, shape, options.noindent),
         Format::Yaml => structured::yaml(table, shape),
         Format::Value => Ok(values(table, shape).into_bytes()),
-        Format::Csv => csv::csv(table, shape, options.quote),
+        Format::Csv => Ok(csv::csv(table, shape, options.quote).into_bytes()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Where the API is, out of the catalog that came with the token.
 
-use openstack_sdk::types::identity::v3::{CatalogEndpoint, ServiceEndpoints};
 use url::Url;
 
 use super::error::LoginError;
+use super::keystone::{Endpoint, Service};
 
 /// Types or names under which such a service is registered, best first; compared without case.
 const KNOWN_AS: [&str; 6] = [
@@ -17,7 +17,7 @@ const KNOWN_AS: [&str; 6] = [
 
 /// The URL that all paths are relative to.
 pub(crate) fn find(
-    catalog: &[ServiceEndpoints],
+    catalog: &[Service],
     interface: &str,
     region: Option<&str>,
 ) -> Result<Url, LoginError> {
@@ -35,7 +35,7 @@ pub(crate) fn find(
     url.ok_or_else(|| LoginError::BadEndpoint(endpoint.url.clone()))
 }
 
-fn service(catalog: &[ServiceEndpoints]) -> Option<&ServiceEndpoints> {
+fn service(catalog: &[Service]) -> Option<&Service> {
     KNOWN_AS.iter().find_map(|known| {
         let by_type = catalog
             .iter()
@@ -48,12 +48,12 @@ fn service(catalog: &[ServiceEndpoints]) -> Option<&ServiceEndpoints> {
     })
 }
 
-fn fits(endpoint: &CatalogEndpoint, interface: &str, region: Option<&str>) -> bool {
+fn fits(endpoint: &Endpoint, interface: &str, region: Option<&str>) -> bool {
     endpoint.interface == interface
         && region.is_none_or(|region| endpoint.region.as_deref() == Some(region))
 }
 
-fn no_endpoint(service: &ServiceEndpoints, interface: &str, region: Option<&str>) -> LoginError {
+fn no_endpoint(service: &Service, interface: &str, region: Option<&str>) -> LoginError {
     let known: Vec<String> = service
         .endpoints
         .iter()
@@ -83,17 +83,16 @@ fn no_endpoint(service: &ServiceEndpoints, interface: &str, region: Option<&str>
 mod tests {
     use super::*;
 
-    fn endpoint(interface: &str, region: &str, url: &str) -> CatalogEndpoint {
-        CatalogEndpoint {
-            id: url.to_owned(),
+    fn endpoint(interface: &str, region: &str, url: &str) -> Endpoint {
+        Endpoint {
             interface: interface.to_owned(),
             region: Some(region.to_owned()),
             url: url.to_owned(),
         }
     }
 
-    fn named(service_type: &str, name: &str, endpoints: Vec<CatalogEndpoint>) -> ServiceEndpoints {
-        ServiceEndpoints {
+    fn named(service_type: &str, name: &str, endpoints: Vec<Endpoint>) -> Service {
+        Service {
             service_type: service_type.into(),
             name: name.into(),
             endpoints,

@@ -1,6 +1,7 @@
 //! Why there is no session. All of them end with the exit status "not reached, not let in".
 
 use std::error::Error;
+use std::path::PathBuf;
 
 /// A login that failed; the texts say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -9,10 +10,24 @@ pub(crate) enum LoginError {
     NoCloud,
     #[error("clouds.yaml has no cloud named '{0}'")]
     UnknownCloud(String),
-    #[error("clouds.yaml could not be read")]
+    #[error("{} could not be read", path.display())]
     CloudsFile {
+        path: PathBuf,
         source: Box<dyn Error + Send + Sync>,
     },
+    #[error("'{0}' is no URL of Keystone: http://HOST:5000/v3 is wanted")]
+    BadAuthUrl(String),
+    #[error("the login method {0} is not supported: password, token or v3applicationcredential is")]
+    UnknownMethod(String),
+    #[error("the login lacks {0}")]
+    Missing(&'static str),
+    #[error("the certificates of {} could not be read", path.display())]
+    Certificates {
+        path: PathBuf,
+        source: Box<dyn Error + Send + Sync>,
+    },
+    #[error("HTTPS could not be set up")]
+    Http { source: reqwest::Error },
     #[error("Keystone at {url} did not let us in: {reason}")]
     Refused { url: String, reason: String },
     #[error("Keystone at {url} could not be asked")]
@@ -20,6 +35,8 @@ pub(crate) enum LoginError {
         url: String,
         source: Box<dyn Error + Send + Sync>,
     },
+    #[error("what answers at {0} is not Keystone v3")]
+    NotKeystone(String),
     #[error("the login is not for a project: name one with OS_PROJECT_NAME or OS_PROJECT_ID")]
     NoProject,
     #[error(

@@ -189,8 +189,7 @@ impl<'a> CloudOptions<'a> {
 
     /// The value of an option, or of its variables where these count.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        let given = self.matches.value_source(name) == Some(ValueSource::CommandLine);
-        if given || self.cloud().is_none() {
+        if self.counts(name) {
             self.value(name)
                 .map(str::to_owned)
                 .or_else(|| self.other_variable(name))
@@ -199,9 +198,14 @@ impl<'a> CloudOptions<'a> {
         }
     }
 
-    /// `--insecure`, or None where nothing was said, so that `clouds.yaml` may say it.
-    pub(crate) fn insecure(&self) -> Option<bool> {
-        self.matches.get_flag("insecure").then_some(true)
+    /// `--insecure`.
+    pub(crate) fn insecure(&self) -> bool {
+        self.counts("insecure") && self.matches.get_flag("insecure")
+    }
+
+    /// The environment counts only where no cloud is named.
+    fn counts(&self, name: &str) -> bool {
+        self.matches.value_source(name) == Some(ValueSource::CommandLine) || self.cloud().is_none()
     }
 
     fn value(&self, name: &str) -> Option<&'a str> {

@@ -1,12 +1,12 @@
 //! How a job goes, on stderr: one line that is written over on a terminal, else a line at a change.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::api::text;
-use crate::output::printable;
+use crate::output::{printable, write_stderr};
 
 /// Least time between two lines where stderr is no terminal.
 const QUIET: Duration = Duration::from_secs(3);
@@ -116,16 +116,6 @@ fn bytes(count: u64) -> String {
     } else {
         format!("{whole}.{tenths} {unit}")
     }
-}
-
-fn write_stderr(text: &str) {
-    let mut stderr = io::stderr().lock();
-    // Nobody is left to tell when stderr is gone.
-    if stderr
-        .write_all(text.as_bytes())
-        .and_then(|()| stderr.flush())
-        .is_err()
-    {}
 }
 
 #[cfg(test)]

@@ -40,12 +40,14 @@ impl Table {
         }
     }
 
-    /// One object: one row, its keys sorted.
+    /// One object: one row, its keys sorted. Links are for programs that follow them; every client
+    /// of OpenStack leaves them out.
     pub(crate) fn of_object(object: &Value) -> Self {
         let mut members: Vec<(&String, &Value)> = object
             .as_object()
             .map(|members| members.iter().collect())
             .unwrap_or_default();
+        members.retain(|(key, _)| *key != "links");
         members.sort_by_key(|(key, _)| *key);
         Self {
             columns: members.iter().map(|(key, _)| (*key).clone()).collect(),
@@ -149,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_an_object_are_sorted() {
-        let table = Table::of_object(&json!({"status": 1, "id": 2}));
+    fn the_keys_of_an_object_are_sorted_and_links_left_out() {
+        let table = Table::of_object(&json!({"status": 1, "id": 2, "links": []}));
         assert_eq!(table.columns, ["id", "status"]);
     }
 }

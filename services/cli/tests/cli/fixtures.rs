@@ -47,7 +47,8 @@ pub(crate) fn restore(status: &str) -> Value {
         "error_msg": null, "restore_options": {"restore_type": "oneclick"},
         "metadata": [{"key": "data_transfer_time", "value": "12"}],
         "instances": [{"id": SERVER, "name": "web-1", "status": "available", "metadata": {}}],
-        "networks": [], "subnets": []})
+        "networks": [], "subnets": [],
+        "links": [], "snapshot_details": snapshot("available")})
 }
 
 pub(crate) fn trust() -> Value {

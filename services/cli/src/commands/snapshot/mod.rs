@@ -24,20 +24,23 @@ const DELETE_HINTS: Hints = Hints {
     cancel: None,
 };
 
-/// What people want to know of each member; the rest of it would make a table of a thousand columns.
+/// What people want to know of a part; the rest of it would make a table of a thousand columns.
 const BRIEF: [&str; 3] = ["id", "name", "status"];
 
-/// The object with its members cut down to the essential.
+/// The object with its members, and the snapshot that it tells of, cut down to the essential.
 pub(super) fn brief(mut object: Value) -> Value {
     if let Some(Value::Array(instances)) = object.get_mut("instances") {
-        for instance in instances {
-            let members = BRIEF.iter().filter_map(|key| {
-                instance
-                    .get(key)
-                    .map(|value| ((*key).to_owned(), value.clone()))
-            });
-            *instance = Value::Object(members.collect::<Map<_, _>>());
-        }
+        instances.iter_mut().for_each(cut);
+    }
+    if let Some(snapshot @ Value::Object(_)) = object.get_mut("snapshot_details") {
+        cut(snapshot);
     }
     object
+}
+
+fn cut(part: &mut Value) {
+    let members = BRIEF
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), part.get(key)?.clone())));
+    *part = Value::Object(members.collect::<Map<_, _>>());
 }

@@ -8,6 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use services_keystone::{
     Keystone, KeystoneErrorKind, NewTrust, RetryPolicy, TokenValidator, trust_create,
 };
 use services_openstack::fake::{Account, Effect, FakeCloud, Fault};
-use services_openstack::ports::NewVolume;
+use services_openstack::ports::{NewServer, NewServerDisk, NewVolume, NewVolumeSnapshot};
 use services_openstack::{Cloud, CloudErrorKind as Kind, connect, connect_tenant};
 
 const QUICK: RetryPolicy = RetryPolicy {
@@ -138,6 +139,212 @@ async fn a_deletion_whose_answer_is_lost_is_success() {
             .unwrap_err()
             .kind(),
         Kind::NotFound
+    );
+    assert_eq!(fake.leftovers("demo"), Vec::<String>::new());
+}
+
+async fn free_volume(fake: &FakeCloud, cloud: &dyn Cloud) -> services_types::VolumeId {
+    fake.set_looks(0);
+    let id = cloud
+        .block_storage()
+        .volume_create(&volume(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        cloud
+            .block_storage()
+            .volume_fetch(&id)
+            .await
+            .unwrap()
+            .status,
+        "available"
+    );
+    id
+}
+
+#[tokio::test]
+async fn a_reservation_that_cannot_be_completed_is_taken_back() {
+    let fake = FakeCloud::start().unwrap();
+    let cloud = tenant(&fake).await;
+    let id = free_volume(&fake, &*cloud).await;
+    fake.inject(Fault::on("POST", "/action", Effect::Status(400)));
+    let connector = serde_json::json!({ "host": "h" });
+    let error = cloud
+        .block_storage()
+        .attachment_create(&id, &connector)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert_eq!(
+        cloud
+            .block_storage()
+            .volume_fetch(&id)
+            .await
+            .unwrap()
+            .status,
+        "available"
+    );
+}
+
+#[tokio::test]
+async fn a_reservation_whose_answer_is_lost_is_seen_on_its_volume() {
+    let fake = FakeCloud::start().unwrap();
+    let cloud = tenant(&fake).await;
+    let id = free_volume(&fake, &*cloud).await;
+    fake.inject(Fault::on(
+        "POST",
+        "/attachments",
+        Effect::DoneButStatus(504),
+    ));
+    let connector = serde_json::json!({ "host": "h" });
+    cloud
+        .block_storage()
+        .attachment_create(&id, &connector)
+        .await
+        .unwrap_err();
+    let reserved = cloud.block_storage().volume_fetch(&id).await.unwrap();
+    assert_eq!(
+        (reserved.status.as_str(), reserved.attachments.len()),
+        ("attaching", 1)
+    );
+    cloud
+        .block_storage()
+        .attachment_delete(&reserved.attachments[0].0)
+        .await
+        .unwrap();
+    assert_eq!(
+        cloud
+            .block_storage()
+            .volume_fetch(&id)
+            .await
+            .unwrap()
+            .status,
+        "available"
+    );
+}
+
+#[tokio::test]
+async fn a_group_whose_rules_fail_is_taken_back() {
+    let fake = FakeCloud::start().unwrap();
+    let cloud = tenant(&fake).await;
+    let group = services_types::SecurityGroupRecord {
+        id: "old".parse().unwrap(),
+        name: "g".to_owned(),
+        description: String::new(),
+        is_stateful: true,
+        rules: Vec::new(),
+    };
+    fake.inject(Fault::on("DELETE", "/security-group-rules/", Effect::Status(403)).after(1));
+    let error = cloud
+        .network()
+        .security_group_create(&group, "")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Forbidden);
+    assert_eq!(fake.leftovers("demo"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn volumes_and_snapshots_hold_real_bytes() {
+    let fake = FakeCloud::start().unwrap();
+    let cloud = tenant(&fake).await;
+    let id = free_volume(&fake, &*cloud).await;
+    let reserved = cloud
+        .block_storage()
+        .attachment_create(&id, &serde_json::json!({}))
+        .await
+        .unwrap();
+    let path = reserved.connection_info["device_path"].as_str().unwrap();
+    assert_eq!(path, fake.volume_path(&id).to_str().unwrap());
+    assert_eq!(std::fs::metadata(path).unwrap().len(), 1 << 30);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .write_all(b"before")
+        .unwrap();
+    let new = NewVolumeSnapshot {
+        volume_id: id.clone(),
+        name: String::new(),
+        description: String::new(),
+        metadata: BTreeMap::new(),
+    };
+    let snapshot = cloud.block_storage().snapshot_create(&new).await.unwrap();
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .write_all(b"after!")
+        .unwrap();
+    let frozen = fake.snapshot_path(&id, &snapshot);
+    assert_eq!(
+        frozen.to_str().unwrap(),
+        format!("{path}.snapshot-{snapshot}")
+    );
+    let mut bytes = [0; 6];
+    std::fs::File::open(&frozen)
+        .unwrap()
+        .read_exact(&mut bytes)
+        .unwrap();
+    assert_eq!(&bytes, b"before");
+    fake.lose(snapshot.as_str());
+    assert!(!frozen.exists());
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_built_says_why_and_lets_go_of_its_disk() {
+    let fake = FakeCloud::start().unwrap();
+    let cloud = tenant(&fake).await;
+    let id = free_volume(&fake, &*cloud).await;
+    let flavor = cloud.compute().flavors().await.unwrap().remove(0);
+    fake.fail_next_build("No valid host was found.");
+    let new = NewServer {
+        name: "s".to_owned(),
+        flavor_id: flavor.id.unwrap(),
+        port_ids: Vec::new(),
+        disks: vec![NewServerDisk {
+            volume_id: id.clone(),
+            device: "vda".to_owned(),
+            boot_index: 0,
+            is_deleted_on_termination: true,
+        }],
+        key_name: None,
+        metadata: BTreeMap::new(),
+        availability_zone: None,
+        user_data: None,
+        has_config_drive: false,
+    };
+    let server = cloud.compute().server_create(&new).await.unwrap();
+    assert_eq!(
+        cloud
+            .block_storage()
+            .volume_fetch(&id)
+            .await
+            .unwrap()
+            .status,
+        "reserved"
+    );
+    let failed = cloud.compute().server_fetch(&server).await.unwrap();
+    assert_eq!(
+        (failed.status.as_str(), failed.fault.as_deref()),
+        ("ERROR", Some("No valid host was found."))
+    );
+    cloud.compute().server_delete(&server).await.unwrap();
+    assert!(
+        cloud
+            .compute()
+            .server_fetch(&server)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        cloud
+            .block_storage()
+            .volume_fetch(&id)
+            .await
+            .unwrap_err()
+            .is_not_found()
     );
     assert_eq!(fake.leftovers("demo"), Vec::<String>::new());
 }

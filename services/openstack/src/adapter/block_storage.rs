@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use services_keystone::{Method, Request, Service};
-use services_types::{AttachmentId, VolumeId, VolumeSnapshotId};
+use services_types::{AttachmentId, ServerId, VolumeId, VolumeSnapshotId};
 
 use super::RestCloud;
-use super::block_storage_wire::{AttachmentBody, SnapshotBody, VolumeBody};
-use super::client;
+use super::block_storage_wire::{AttachmentBody, AttachmentSummary, SnapshotBody, VolumeBody};
+use super::client::{self, taken_back};
 use crate::ports::{Attachment, NewVolume, NewVolumeSnapshot, Volume, VolumeSnapshot};
-use crate::{BlockStorage, CloudError, gone_is_fine};
+use crate::{BlockStorage, CloudError};
 
 fn request(method: Method, segments: &[&str]) -> Request {
     client::request(method, Service::BlockStorage, segments)
@@ -22,6 +22,9 @@ fn request(method: Method, segments: &[&str]) -> Request {
 struct Created<Id> {
     id: Id,
 }
+
+/// In these states a volume has attachments that Cinder does not show with it.
+const IS_BEING_ATTACHED: [&str; 3] = ["reserved", "attaching", "detaching"];
 
 /// Narrows a list to what has a pair of metadata. Cinder parses the filter as a Python literal, so
 /// pairs with characters that would need escaping there are left to the caller's own comparison.
@@ -47,7 +50,11 @@ impl BlockStorage for RestCloud {
         let operation = format!("look up volume {id}");
         let request = request(Method::GET, &["volumes", id.as_str()]);
         let body: VolumeBody = self.client.fetch(request, "volume", &operation).await?;
-        Ok(body.into())
+        let mut volume = Volume::from(body);
+        if volume.attachments.is_empty() && IS_BEING_ATTACHED.contains(&volume.status.as_str()) {
+            volume.attachments = self.unfinished_attachments(id).await?;
+        }
+        Ok(volume)
     }
 
     async fn volumes_with_metadata(
@@ -186,10 +193,7 @@ impl BlockStorage for RestCloud {
         let created: AttachmentBody = self.client.fetch(request, "attachment", &operation).await?;
         match self.attachment_complete(&created.id).await {
             Ok(()) => self.attachment_fetch(&created.id).await,
-            Err(error) => {
-                gone_is_fine(self.attachment_delete(&created.id).await)?;
-                Err(error)
-            }
+            Err(error) => Err(taken_back(error, self.attachment_delete(&created.id).await)),
         }
     }
 
@@ -201,6 +205,20 @@ impl BlockStorage for RestCloud {
 }
 
 impl RestCloud {
+    async fn unfinished_attachments(
+        &self,
+        volume_id: &VolumeId,
+    ) -> Result<Vec<(AttachmentId, Option<ServerId>)>, CloudError> {
+        let operation = format!("list attachments of volume {volume_id}");
+        let request = request(Method::GET, &["attachments"]).query("volume_id", volume_id.as_str());
+        let all: Vec<AttachmentSummary> =
+            self.client.list(request, "attachments", &operation).await?;
+        Ok(all
+            .into_iter()
+            .map(|summary| (summary.id, summary.instance))
+            .collect())
+    }
+
     /// Setting something to what it already is does no harm, so these are repeatable.
     async fn volume_action(
         &self,

@@ -103,3 +103,9 @@ impl From<AttachmentBody> for Attachment {
         }
     }
 }
+
+#[derive(Deserialize)]
+pub(super) struct AttachmentSummary {
+    pub(super) id: AttachmentId,
+    pub(super) instance: Option<ServerId>,
+}

@@ -4,10 +4,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use services_keystone::{Answer, Method, Request, RetryPolicy, Service, Session, TokenInfo};
 use services_types::ProjectId;
+use tracing::warn;
 use url::Url;
 
 use super::refusal::{refused, unanswered};
-use crate::{CloudError, CloudErrorKind as Kind};
+use crate::{CloudError, CloudErrorKind as Kind, gone_is_fine};
 
 /// Nova 2.90 (Xena): flavors by value (2.47), attachment ids (2.89), key pairs of the trustor.
 const NOVA: &str = "2.90";
@@ -121,6 +122,15 @@ impl Client {
 
 pub(super) fn unexpected(operation: &str, error: serde_json::Error) -> CloudError {
     CloudError::new(Kind::Broken, operation, "unexpected answer").with_source(error)
+}
+
+/// Something was half made and taken back: what went wrong first is the error, what went wrong in
+/// taking it back is for the operator.
+pub(super) fn taken_back(first: CloudError, undo: Result<(), CloudError>) -> CloudError {
+    if let Err(error) = gone_is_fine(undo) {
+        warn!(%error, "Something half made is left behind in the cloud");
+    }
+    first
 }
 
 /// Where the next page begins. Only the marker is taken from the link: its host may be one that only

@@ -9,12 +9,12 @@ use services_keystone::{Method, Request, Service};
 use services_types::{FlavorId, FlavorRecord, ProjectId, ServerId};
 
 use super::RestCloud;
-use super::client;
+use super::client::{self, taken_back};
 use super::compute_wire::{
     FlavorBody, ServerBody, VolumeAttachmentBody, new_flavor_body, new_server_body,
 };
 use crate::ports::{NewServer, Server, VolumeAttachment};
-use crate::{CloudError, Compute, gone_is_fine};
+use crate::{CloudError, Compute};
 
 fn request(method: Method, segments: &[&str]) -> Request {
     client::request(method, Service::Compute, segments)
@@ -113,10 +113,7 @@ impl Compute for RestCloud {
         let created: Created<FlavorId> = self.client.fetch(request, "flavor", &operation).await?;
         match self.open_flavor(&created.id, flavor, project_id).await {
             Ok(()) => Ok(created.id),
-            Err(error) => {
-                gone_is_fine(self.flavor_delete(&created.id).await)?;
-                Err(error)
-            }
+            Err(error) => Err(taken_back(error, self.flavor_delete(&created.id).await)),
         }
     }
 

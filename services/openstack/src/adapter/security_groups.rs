@@ -6,6 +6,7 @@ use services_keystone::Method;
 use services_types::{ProjectId, SecurityGroupId, SecurityGroupRecord, SecurityGroupRule};
 
 use super::RestCloud;
+use super::client::taken_back;
 use super::network::request;
 use crate::{CloudError, gone_is_fine};
 
@@ -139,10 +140,7 @@ impl RestCloud {
             .await?;
         match self.replace_rules(&made, group).await {
             Ok(()) => Ok(made.id),
-            Err(error) => {
-                gone_is_fine(self.group_delete(&made.id).await)?;
-                Err(error)
-            }
+            Err(error) => Err(taken_back(error, self.group_delete(&made.id).await)),
         }
     }
 

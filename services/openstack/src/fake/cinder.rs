@@ -24,6 +24,7 @@ pub(super) fn answer(state: &mut State, who: &Who, call: &Call) -> Outcome {
         ("GET", ["snapshots", id]) => snapshot_show(state, who, id),
         ("DELETE", ["snapshots", id]) => snapshot_delete(state, who, id),
         ("POST", ["attachments"]) => attachment_create(state, who, call),
+        ("GET", ["attachments"]) => Ok(attachment_list(state, who, call)),
         ("GET", ["attachments", id]) => attachment_show(state, who, id),
         ("DELETE", ["attachments", id]) => attachment_delete(state, who, id),
         ("POST", ["attachments", id, "action"]) => attachment_complete(state, who, id),
@@ -156,7 +157,7 @@ fn looked_at_volume(state: &mut State, id: &str) -> Option<Value> {
         forget_volume(state, id);
     }
     let mut body = state.volumes.get(id)?.body.clone();
-    let of_volume = |item: &Item| item.text("volume_id") == id;
+    let of_volume = |item: &Item| item.text("volume_id") == id && item.status() == "attached";
     let attachments = state.attachments.iter().filter(|(_, item)| of_volume(item));
     body["attachments"] = attachments
         .map(|(attachment_id, item)| {
@@ -351,7 +352,7 @@ fn attachment_create(state: &mut State, who: &Who, call: &Call) -> Outcome {
         )));
     }
     item.set("status", "attaching");
-    let id = attach(state, &volume_id, Value::Null, "attaching");
+    let id = attach(state, &volume_id, Value::Null, "reserved");
     Ok(Reply::ok(
         json!({ "attachment": state.attachments.get(&id).map(|item| &item.body) }),
     ))
@@ -394,6 +395,23 @@ pub(super) fn detach(state: &mut State, id: &str) {
 
 fn attachment<'a>(state: &'a mut State, who: &Who, id: &str) -> Result<&'a mut Item, Reply> {
     visible(state.attachments.get_mut(id), who, "Volume attachment", id)
+}
+
+fn attachment_list(state: &State, who: &Who, call: &Call) -> Reply {
+    let is_wanted = |item: &Item| {
+        item.project_id == who.project_id
+            && call
+                .param("volume_id")
+                .is_none_or(|wanted| item.text("volume_id") == wanted)
+    };
+    let found = state.attachments.iter().filter(|(_, item)| is_wanted(item));
+    let summary = |(id, item): (&String, &Item)| {
+        json!({
+            "id": id, "status": item.status(), "instance": item.body["instance"],
+            "volume_id": item.text("volume_id"),
+        })
+    };
+    state.page(call, "attachments", found.map(summary).collect())
 }
 
 fn attachment_show(state: &mut State, who: &Who, id: &str) -> Outcome {

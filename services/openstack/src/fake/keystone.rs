@@ -201,10 +201,7 @@ fn trust_create(state: &mut State, call: &Call) -> Outcome {
         ));
     }
     if !roles.iter().all(|role| token.roles.contains(role)) {
-        return Err(refused(
-            403,
-            "You are not authorized to delegate a role that you do not have.",
-        ));
+        return Err(refused(404, "Could not find role."));
     }
     let trust = Trust {
         trustor_user_id: token.user_id,

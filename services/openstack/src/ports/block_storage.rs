@@ -1,6 +1,7 @@
 //! Cinder.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -35,7 +36,8 @@ pub struct Volume {
     pub metadata: BTreeMap<String, String>,
     /// Image properties it carries; `image_id` and `image_name` among them.
     pub image_metadata: BTreeMap<String, String>,
-    /// Attachments and the servers they are for.
+    /// Attachments and the servers they are for, those still under way included (of one volume; in
+    /// lists Cinder shows finished ones only).
     pub attachments: Vec<(AttachmentId, Option<ServerId>)>,
 }
 
@@ -87,7 +89,7 @@ pub struct NewVolumeSnapshot {
 }
 
 /// How a host or a server is connected to a volume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// Its id.
     pub id: AttachmentId,
@@ -98,6 +100,17 @@ pub struct Attachment {
     /// What the driver needs to reach the volume, in the driver's words; on RBD
     /// `name` (`pool/image`), `hosts`, `ports`, `auth_username`. Holds secrets: never logged.
     pub connection_info: Value,
+}
+
+/// Without the connection's secrets.
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachment")
+            .field("id", &self.id)
+            .field("volume_id", &self.volume_id)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What Backstay asks of Cinder.

@@ -6,6 +6,8 @@ import time
 
 from progress import say
 
+WAIT = ("--wait", "--poll", "1", "--timeout", "600")
+
 
 class CommandFailed(Exception):
     """The command ended with another code than 0; it has said why."""
@@ -38,23 +40,24 @@ class Workloadmgr:
             raise CommandFailed(f"{make_command[0]} made {len(made)} {kind}s")
         return made[0]
 
-    def wait_for(self, kind, item_id, wanted="available", seconds=120):
-        """Until `KIND-show` has the wanted status; an error ends it early. Returns what it showed."""
+    def wait_for(self, kind, item_id, wanted=("available",), seconds=120):
+        """Until `KIND-show` has one of the wanted statuses; an error ends it early. Returns what it showed."""
         limit = time.monotonic() + seconds
         while True:
             shown = self.quietly(f"{kind}-show", item_id)
-            if shown["status"] == wanted:
+            if shown["status"] in wanted:
                 return shown
             if shown["status"] == "error" or time.monotonic() > limit:
                 raise CommandFailed(f"{kind} {item_id} is {shown['status']}: {shown.get('error_msg')}")
             time.sleep(0.5)
 
     def wait_until_gone(self, kind, *list_command, gone, seconds=120):
-        """Until a list no longer has an id."""
+        """Until a list no longer has an id; an error ends it early."""
         limit = time.monotonic() + seconds
-        while any(row["ID"] == gone for row in self.quietly(*list_command)):
-            if time.monotonic() > limit:
-                raise CommandFailed(f"{kind} {gone} is still there after {seconds} s")
+        while left := [row["Status"] for row in self.quietly(*list_command) if row["ID"] == gone]:
+            if left == ["error"] or time.monotonic() > limit:
+                shown = self.quietly(f"{kind}-show", gone)
+                raise CommandFailed(f"{kind} {gone} is still there, {left[0]}: {shown.get('error_msg')}")
             time.sleep(0.5)
 
     def quietly(self, *arguments):

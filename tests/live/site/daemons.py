@@ -53,11 +53,31 @@ def run(name, *options):
         raise DaemonDied(f"{name} {' '.join(options)} failed; the end of {LOG}/{name}.log:\n{log_end(name)}")
 
 
+def _as_its_user(name):
+    """The program with its configuration, and how to run it: its user, that user's groups, nothing of our environment."""
+    user, conf = DAEMONS[name]
+    account = pwd.getpwnam(user)
+    return [str(BIN / name), "--config-file", str(ETC / conf)], {
+        "user": account.pw_uid, "group": account.pw_gid, "extra_groups": [g.gr_gid for g in grp.getgrall() if user in g.gr_mem],
+        "umask": 0o007, "cwd": "/", "stdin": subprocess.DEVNULL,
+        "env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": account.pw_dir}}
+
+
 def start(name):
-    """Starts a daemon; it is stopped by name."""
-    process = launch(name)
+    """Starts a daemon; it outlives us."""
+    command, how = _as_its_user(name)
+    with open(LOG / f"{name}.log", "ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **how)
     (RUN / f"{name}.pid").write_text(f"{process.pid}\n")
     return process
+
+
+def run(name, *options):
+    """Runs a daemon's program for one thing that it does and then ends."""
+    command, how = _as_its_user(name)
+    done = subprocess.run([*command, *options], capture_output=True, text=True, **how)
+    if done.returncode:
+        raise DaemonDied(f"{name} {' '.join(options)} ended with {done.returncode}: {done.stdout}{done.stderr}")
 
 
 def stop(name, seconds=20):

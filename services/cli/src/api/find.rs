@@ -57,7 +57,12 @@ impl Api {
         self.show(kind, &id).await
     }
 
-    /// The ID of that name or ID. What looks like an ID is believed: the API knows better than we.
+    /// The ID of what is known to be there under that name or ID.
+    pub(crate) async fn existing_id(&self, kind: &Kind, what: &str) -> Result<String, ApiError> {
+        Ok(text(&self.find(kind, what).await?, "id").to_owned())
+    }
+
+    /// The same for a filter, where what looks like an ID is believed: it may be gone.
     pub(crate) async fn find_id(&self, kind: &Kind, what: &str) -> Result<String, ApiError> {
         match Uuid::parse_str(what) {
             Ok(_) => Ok(what.to_owned()),

@@ -51,13 +51,27 @@ fn what_does_not_exist_is_named_in_the_error() {
         "ffffffff-0000-4000-8000-000000000001",
         "../workloads",
     ] {
-        let ended = run(&stub, &["snapshot-show", what]);
-        assert_eq!(ended.code, 1);
-        assert_eq!(
-            ended.stderr,
-            format!("ERROR:workloadmgr:No snapshot with a name or ID of '{what}' exists.\n")
-        );
+        for (command, noun) in [
+            ("workload-show", "workload"),
+            ("workload-snapshot", "workload"),
+            ("workload-unlock", "workload"),
+            ("workload-delete", "workload"),
+            ("snapshot-show", "snapshot"),
+            ("snapshot-cancel", "snapshot"),
+            ("snapshot-delete", "snapshot"),
+            ("snapshot-oneclick-restore", "snapshot"),
+            ("restore-cancel", "restore"),
+            ("restore-delete", "restore"),
+        ] {
+            let ended = run(&stub, &[command, what]);
+            assert_eq!(ended.code, 1);
+            assert_eq!(
+                ended.stderr,
+                format!("ERROR:workloadmgr:No {noun} with a name or ID of '{what}' exists.\n")
+            );
+        }
     }
+    assert!(stub.lines().iter().all(|line| line.starts_with("GET ")));
     let ended = run(&stub, &["trust-show", "nope"]);
     assert_eq!(
         ended.stderr,

@@ -12,9 +12,20 @@ use crate::workloadmgr::{Ended, command, run, succeed};
 
 const QUICK: [&str; 3] = ["--wait", "--poll", "0.02"];
 
+/// An API that has a workload and a snapshot to begin with.
+fn begin() -> Stub {
+    let stub = Stub::start();
+    stub.on(
+        &format!("GET /workloads/{WORKLOAD}"),
+        200,
+        &json!({"workload": workload("available")}),
+    );
+    stub
+}
+
 /// An API whose new snapshot goes through these states.
 fn snapshot_that_is(states: &[&str]) -> Stub {
-    let stub = Stub::start();
+    let stub = begin();
     let made = json!({"snapshot": snapshot("creating")});
     stub.on(&format!("POST /workloads/{WORKLOAD}"), 202, &made);
     for state in states {
@@ -45,13 +56,13 @@ fn a_snapshot_is_awaited_and_shown_as_it_ended() {
         format!("[0:00] snapshot {SNAPSHOT}: creating 50 % (1.0 GiB of 2.0 GiB), disk 1 of 2")
     );
     assert!(lines[1].contains("available"), "{}", ended.stderr);
-    assert_eq!(stub.lines().len(), 5);
+    assert_eq!(stub.lines().len(), 6);
 }
 
 #[test]
 fn a_failed_or_cancelled_job_ends_with_1_and_its_reason() {
     for state in ["error", "cancelled"] {
-        let stub = Stub::start();
+        let stub = begin();
         let mut bad = snapshot(state);
         bad["error_msg"] = json!("The target is full");
         stub.on(
@@ -121,7 +132,7 @@ fn ctrl_c_leaves_the_job_alone_and_says_so() {
 
 #[test]
 fn an_api_that_is_restarted_is_asked_again() {
-    let stub = Stub::start();
+    let stub = begin();
     let show = format!("GET /snapshots/{SNAPSHOT}");
     stub.on(
         &format!("POST /workloads/{WORKLOAD}"),
@@ -138,7 +149,7 @@ fn an_api_that_is_restarted_is_asked_again() {
 
 #[test]
 fn a_token_that_expires_while_waiting_is_renewed() {
-    let stub = Stub::start();
+    let stub = begin();
     let show = format!("GET /snapshots/{SNAPSHOT}");
     stub.on(
         &format!("POST /workloads/{WORKLOAD}"),
@@ -176,6 +187,11 @@ fn a_workload_and_a_restore_are_awaited() {
         &json!({"workload": workload("available")}),
     )
     .on(
+        &format!("GET /snapshots/{SNAPSHOT}"),
+        200,
+        &json!({"snapshot": snapshot("available")}),
+    )
+    .on(
         &format!("POST /snapshots/{SNAPSHOT}"),
         202,
         &json!({"restore": restore("restoring")}),
@@ -205,7 +221,7 @@ fn a_workload_and_a_restore_are_awaited() {
     ]
     .concat();
     assert_eq!(succeed(&stub, &restore).stdout, "available\n");
-    assert_eq!(stub.lines().len(), 6);
+    assert_eq!(stub.lines().len(), 7);
 }
 
 #[test]

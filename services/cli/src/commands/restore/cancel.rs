@@ -17,7 +17,7 @@ pub(crate) struct Cancel {
 
 impl Run for Cancel {
     async fn run(self, api: &Api) -> Result<(), CliError> {
-        let id = api.find_id(&RESTORE, &self.restore).await?;
+        let id = api.existing_id(&RESTORE, &self.restore).await?;
         api.get(&["restores", &id, "cancel"], &[]).await?;
         Ok(())
     }

@@ -17,7 +17,7 @@ pub(crate) struct Delete {
 
 impl Run for Delete {
     async fn run(self, api: &Api) -> Result<(), CliError> {
-        let id = api.find_id(&RESTORE, &self.restore).await?;
+        let id = api.existing_id(&RESTORE, &self.restore).await?;
         api.delete(&["restores", &id], &[]).await?;
         Ok(())
     }

@@ -17,7 +17,7 @@ pub(crate) struct Cancel {
 
 impl Run for Cancel {
     async fn run(self, api: &Api) -> Result<(), CliError> {
-        let id = api.find_id(&SNAPSHOT, &self.snapshot).await?;
+        let id = api.existing_id(&SNAPSHOT, &self.snapshot).await?;
         api.get(&["snapshots", &id, "cancel"], &[]).await?;
         Ok(())
     }

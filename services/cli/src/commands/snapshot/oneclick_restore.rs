@@ -51,7 +51,7 @@ impl OneclickRestore {
 
 impl Run for OneclickRestore {
     async fn run(self, api: &Api) -> Result<(), CliError> {
-        let id = api.find_id(&SNAPSHOT, &self.snapshot).await?;
+        let id = api.existing_id(&SNAPSHOT, &self.snapshot).await?;
         let answer = api
             .post(&["snapshots", &id], &[], Some(&self.body()))
             .await?;

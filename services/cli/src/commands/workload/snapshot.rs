@@ -37,7 +37,7 @@ pub(crate) struct Snapshot {
 
 impl Run for Snapshot {
     async fn run(self, api: &Api) -> Result<(), CliError> {
-        let id = api.find_id(&WORKLOAD, &self.workload).await?;
+        let id = api.existing_id(&WORKLOAD, &self.workload).await?;
         let mut wanted = Map::from_iter([("full".to_owned(), Value::Bool(self.full))]);
         wanted.extend(
             self.display_name

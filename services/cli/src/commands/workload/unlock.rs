@@ -17,7 +17,7 @@ pub(crate) struct Unlock {
 
 impl Run for Unlock {
     async fn run(self, api: &Api) -> Result<(), CliError> {
-        let id = api.find_id(&WORKLOAD, &self.workload).await?;
+        let id = api.existing_id(&WORKLOAD, &self.workload).await?;
         api.post(&["workloads", &id, "unlock"], &[], None).await?;
         Ok(())
     }

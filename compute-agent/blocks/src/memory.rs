@@ -192,3 +192,53 @@ impl DiskSink for MemoryDisk {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_gives_chunks_in_order_and_counts_what_it_read() {
+        let disk = MemoryDisk::new((0..100).collect())
+            .with_allocated([Extent::data(0, 30), Extent::zero(30, 600)]);
+        let extents = Box::new([Ok(Extent::data(90, 10)), Ok(Extent::data(0, 1))].into_iter());
+        let mut reader = disk.open_reader().unwrap();
+        let mut chunks = reader.read(extents, ReadPlan::default());
+        let bytes = (90..100).collect();
+        assert_eq!(
+            chunks.next().unwrap().unwrap(),
+            Chunk::Data { offset: 90, bytes }
+        );
+        assert_eq!(
+            chunks.next().unwrap().unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+        assert!(chunks.next().is_none());
+        assert_eq!(disk.read_bytes(), 10);
+    }
+
+    #[test]
+    fn a_disk_fails_where_it_was_told_to_and_nowhere_else() {
+        let disk = MemoryDisk::new(vec![0; 100]).failing_at(50);
+        let mut sink = disk.open_sink().unwrap();
+        sink.write_at(0, &[1; 50]).unwrap();
+        assert_eq!(sink.write_at(50, &[1]).unwrap_err().kind(), ErrorKind::Io);
+        sink.zero_at(51, 49).unwrap();
+        assert_eq!(sink.zero_at(60, 41).unwrap_err().kind(), ErrorKind::Invalid);
+        sink.flush().unwrap();
+        assert_eq!(disk.flushes(), 1);
+    }
+
+    #[test]
+    fn a_point_nobody_told_of_is_unknown() {
+        let disk = MemoryDisk::new(vec![0; 100]).with_changes("monday", [Extent::data(5, 5)]);
+        assert!(matches!(
+            disk.changed_since("monday").unwrap(),
+            Changes::Known(_)
+        ));
+        assert!(matches!(
+            disk.changed_since("sunday").unwrap(),
+            Changes::Unknown { .. }
+        ));
+    }
+}

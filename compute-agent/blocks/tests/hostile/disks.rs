@@ -12,7 +12,9 @@ use agent_blocks::{
 };
 use tempfile::TempDir;
 
-use crate::peer::{DATA, DISCONNECT, FLUSH, LIMIT, Offer, PLAIN, Peer, READ, Request, WRITE};
+use crate::peer::{
+    DATA, DISCONNECT, FLUSH, LIMIT, Offer, PATIENCE, PLAIN, Peer, READ, Request, WRITE,
+};
 
 /// Serves every connection with the same script, after the handshake.
 fn serve<F>(offer: Offer, script: F) -> (TempDir, Endpoint)
@@ -34,7 +36,7 @@ where
         }
     });
     let settings = Settings {
-        io_timeout: LIMIT,
+        io_timeout: PATIENCE,
         write_window: 4,
         ..Settings::default()
     };
@@ -111,11 +113,10 @@ fn no_more_is_in_flight_than_the_window() {
     let seen = Arc::new(Mutex::new(0));
     let count = seen.clone();
     let (_directory, endpoint) = serve(Offer::default(), move |peer| {
-        // Counts what comes without an answer, then hangs up.
-        peer.0.set_read_timeout(Some(LIMIT / 2)).unwrap();
-        while peer.request().is_some() {
-            *count.lock().unwrap() += 1;
-        }
+        // Waits for a full window, gives one more the time to come, and hangs up.
+        let full = (0..3).map_while(|_| peer.request()).count();
+        let beyond = usize::from(peer.request_within(LIMIT).is_some());
+        *count.lock().unwrap() = full + beyond;
     });
     let mut reader = endpoint.open_reader(true).unwrap();
     let all = Box::new([Ok(Extent::data(0, 1 << 20))].into_iter());
@@ -283,10 +284,9 @@ fn reordering(peer: &mut Peer, disk: &Mutex<Vec<u8>>) {
         }
         peer.simple(request.cookie, 0, &[]);
     };
-    peer.0.set_read_timeout(Some(LIMIT / 10)).unwrap();
     let mut held: Option<Request> = None;
     loop {
-        let next = peer.request();
+        let next = peer.request_within(LIMIT / 10);
         if next
             .as_ref()
             .is_some_and(|request| request.command == DISCONNECT)

@@ -129,8 +129,21 @@ impl Peer {
         }
     }
 
+    /// The next request, unless none begins to arrive in time.
+    pub(crate) fn request_within(&mut self, limit: Duration) -> Option<Request> {
+        self.0.set_read_timeout(Some(limit)).unwrap();
+        let magic = self.take();
+        self.0.set_read_timeout(None).unwrap();
+        self.request_after(magic?)
+    }
+
     pub(crate) fn request(&mut self) -> Option<Request> {
-        assert_eq!(self.take::<4>()?, 0x2560_9513_u32.to_be_bytes());
+        let magic = self.take()?;
+        self.request_after(magic)
+    }
+
+    fn request_after(&mut self, magic: [u8; 4]) -> Option<Request> {
+        assert_eq!(magic, 0x2560_9513_u32.to_be_bytes());
         let flags = u16::from_be_bytes(self.take()?);
         let command = u16::from_be_bytes(self.take()?);
         let cookie = u64::from_be_bytes(self.take()?);
@@ -184,39 +197,51 @@ impl Peer {
 /// A limit that a test can wait for.
 pub(crate) const LIMIT: Duration = Duration::from_millis(300);
 
-pub(crate) fn options(contexts: &[&str]) -> ConnectOptions {
-    ConnectOptions {
-        contexts: contexts
-            .iter()
-            .map(|context| (*context).to_owned())
-            .collect(),
-        handshake_timeout: LIMIT,
-        io_timeout: LIMIT,
-        ..ConnectOptions::default()
-    }
-}
+/// A limit that an honest script never comes near, on however busy a machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connects to a server that runs `script` from its first byte on.
-pub(crate) fn connect<F>(contexts: &[&str], script: F) -> Result<Connection, NbdError>
+pub(crate) fn connect<F>(
+    contexts: &[&str],
+    limit: Duration,
+    script: F,
+) -> Result<Connection, NbdError>
 where
     F: FnOnce(&mut Peer) + Send + 'static,
 {
     let (ours, theirs) = UnixStream::pair().unwrap();
     thread::spawn(move || script(&mut Peer(theirs)));
-    Connection::over(ours, &options(contexts))
+    let options = ConnectOptions {
+        contexts: contexts
+            .iter()
+            .map(|context| (*context).to_owned())
+            .collect(),
+        handshake_timeout: limit,
+        ..ConnectOptions::default()
+    };
+    Connection::over(ours, &options)
 }
 
 /// A connection to a server that shakes hands well and then runs `script`.
-pub(crate) fn connected<F>(offer: Offer, script: F) -> (Connection, JoinHandle<()>)
+pub(crate) fn connected<F>(
+    offer: Offer,
+    io_timeout: Duration,
+    script: F,
+) -> (Connection, JoinHandle<()>)
 where
     F: FnOnce(&mut Peer) + Send + 'static,
 {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let contexts: Vec<&str> = offer.context.into_iter().collect();
+    let contexts = offer.context.into_iter().map(str::to_owned).collect();
     let server = thread::spawn(move || {
         let mut peer = Peer(theirs);
         peer.shake_hands(&offer);
         script(&mut peer);
     });
-    (Connection::over(ours, &options(&contexts)).unwrap(), server)
+    let options = ConnectOptions {
+        contexts,
+        io_timeout,
+        ..ConnectOptions::default()
+    };
+    (Connection::over(ours, &options).unwrap(), server)
 }

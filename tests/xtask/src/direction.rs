@@ -9,7 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // names
     ("services-foundation", &[]),
     ("services-types", &[]),
-    ("agent-contract", &[]),
+    ("agent-contract", &["services-foundation"]),
     ("agent-format", &[]),
     ("agent-qcow2", &[]),
     // outside systems

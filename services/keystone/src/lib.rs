@@ -7,7 +7,7 @@
 //! | file | |
 //! |---|---|
 //! | `settings` | where Keystone is and who we are |
-//! | `session` | one identity: logs in, renews its token, sends requests; `login`, `catalog`, `token` are its parts |
+//! | `session` | one identity: logs in, renews its token, sends requests; `login`, `exchange`, `catalog`, `token` are its parts |
 //! | `request` | one request and its answer |
 //! | `retry` | sends again what is safe to send again |
 //! | `validator`, `middleware` | tokens of incoming requests |
@@ -15,6 +15,7 @@
 
 mod catalog;
 mod error;
+mod exchange;
 mod from_config;
 mod login;
 mod middleware;

@@ -5,21 +5,19 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Certificate, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
-use tracing::debug;
 use url::Url;
 
-use crate::catalog::Catalog;
 use crate::error::{KeystoneError, KeystoneErrorKind as Kind};
-use crate::login::{Issued, Login, password_body};
+use crate::exchange::{AUTH_TOKEN, SUBJECT_TOKEN, append_segments, exchange, secret_header};
+use crate::login::{Issued, Login};
 use crate::request::{Answer, Request, Service};
 use crate::retry::RetryPolicy;
 use crate::settings::KeystoneSettings;
-use crate::token::{TokenEnvelope, TokenInfo};
+use crate::token::TokenInfo;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Cinder connects a volume within the request, and that takes its driver a while.
@@ -27,16 +25,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 /// A token this near its end is renewed before it is used, so that it does not end on its way.
 const RENEWAL_MARGIN: TimeDelta = TimeDelta::seconds(30);
 
-const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
 /// A Keystone and our account there; gives out sessions that share its connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Keystone {
-    http: reqwest::Client,
-    settings: Arc<KeystoneSettings>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) settings: Arc<KeystoneSettings>,
 }
 
 impl Keystone {
@@ -269,142 +264,5 @@ impl Session {
         } else {
             Err(answer.into_keystone_error(operation))
         }
-    }
-}
-
-impl Keystone {
-    async fn log_in_by_password(&self) -> Result<Issued, KeystoneError> {
-        let operation = format!("log in to Keystone as {}", self.settings.username);
-        let body = password_body(&self.settings, None);
-        self.post_login(&body, &operation)
-            .await?
-            .map_err(|refused| refused.into_keystone_error(operation))
-    }
-
-    async fn log_in_by_trust(&self, trust_id: &str) -> Result<Issued, KeystoneError> {
-        let operation = format!("log in to Keystone by trust {trust_id}");
-        let body = password_body(&self.settings, Some(trust_id));
-        let refused = match self.post_login(&body, &operation).await? {
-            Ok(issued) => return Ok(issued),
-            Err(refused) => refused.into_keystone_error(operation),
-        };
-        // Keystone hides from who is not logged in whether the trust or the password is wrong.
-        match refused.kind() {
-            Kind::Unauthorized | Kind::Forbidden | Kind::NotFound => {
-                self.log_in_by_password().await?;
-                let message = "the trust is gone, or its trustor is disabled or has lost a role";
-                let operation = format!("log in to Keystone by trust {trust_id}");
-                Err(KeystoneError::new(Kind::TrustLost, operation, message).with_source(refused))
-            }
-            _ => Err(refused),
-        }
-    }
-
-    async fn look_up_own_token(&self, token: &SecretString) -> Result<Issued, KeystoneError> {
-        let operation = "look up the caller's token";
-        let secret = secret_header(token)?;
-        let headers = HeaderMap::from_iter([(AUTH_TOKEN, secret.clone()), (SUBJECT_TOKEN, secret)]);
-        let answer = exchange(self.http.get(self.tokens_url()).headers(headers), operation).await?;
-        if answer.is_success() {
-            issued_from(&answer, token.clone(), operation)
-        } else {
-            Err(answer.into_keystone_error(operation))
-        }
-    }
-
-    async fn post_login(
-        &self,
-        body: &serde_json::Value,
-        operation: &str,
-    ) -> Result<Result<Issued, Answer>, KeystoneError> {
-        let answer = exchange(self.http.post(self.tokens_url()).json(body), operation).await?;
-        match (answer.is_success(), answer.subject_token.clone()) {
-            (false, _) => Ok(Err(answer)),
-            (true, Some(token)) => issued_from(&answer, token, operation).map(Ok),
-            (true, None) => Err(KeystoneError::new(
-                Kind::Broken,
-                operation,
-                "the answer holds no token",
-            )),
-        }
-    }
-
-    fn tokens_url(&self) -> Url {
-        let mut url = self.settings.identity_url();
-        append_segments(&mut url, &["auth", "tokens"]);
-        url
-    }
-}
-
-fn issued_from(
-    answer: &Answer,
-    token: SecretString,
-    operation: &str,
-) -> Result<Issued, KeystoneError> {
-    let mut body = answer
-        .json::<TokenEnvelope>()
-        .map_err(|e| {
-            KeystoneError::new(Kind::Broken, operation, "unexpected answer").with_source(e)
-        })?
-        .token;
-    let catalog = Catalog::new(std::mem::take(&mut body.catalog));
-    Ok(Issued {
-        token,
-        info: body.into_info(),
-        catalog,
-    })
-}
-
-/// One request and its whole answer. Logged without parameters, headers and bodies.
-async fn exchange(
-    builder: reqwest::RequestBuilder,
-    operation: &str,
-) -> Result<Answer, KeystoneError> {
-    let begun = Instant::now();
-    let no_answer = |e| KeystoneError::no_answer(operation, e);
-    let response = builder.send().await.map_err(no_answer)?;
-    let status = response.status();
-    let header = |name: &HeaderName| {
-        let value = response.headers().get(name).and_then(|v| v.to_str().ok());
-        value.map(str::to_owned)
-    };
-    let request_id = header(&REQUEST_ID);
-    let retry_after = header(&reqwest::header::RETRY_AFTER)
-        .and_then(|v| v.parse().ok())
-        .map(Duration::from_secs);
-    let subject_token = header(&SUBJECT_TOKEN).map(SecretString::from);
-    let body = response.bytes().await.map_err(no_answer)?;
-    debug!(
-        operation,
-        status = status.as_u16(),
-        took_ms = begun.elapsed().as_millis(),
-        request_id,
-        "Cloud answered"
-    );
-    Ok(Answer {
-        status,
-        retry_after,
-        request_id,
-        subject_token,
-        body,
-    })
-}
-
-fn secret_header(secret: &SecretString) -> Result<HeaderValue, KeystoneError> {
-    let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| {
-        KeystoneError::new(
-            Kind::Unauthorized,
-            "send a token",
-            "it holds characters that no token has",
-        )
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn append_segments<S: AsRef<str>>(url: &mut Url, segments: &[S]) {
-    // Fails for URLs such as `mailto:`, which no HTTP client takes either.
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
     }
 }

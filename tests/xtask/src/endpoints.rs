@@ -45,7 +45,6 @@ fn violations_in(routes: &[Route], openapi: &Value, policy: &str) -> Vec<String>
         method,
         path,
         operation,
-        handler,
     } in routes
     {
         let endpoint = format!("{method} {path}");

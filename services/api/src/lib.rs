@@ -2,7 +2,7 @@
 //! the caller's name, the cloud), and answers in the contract's shapes. It decides nothing else, and
 //! it runs no flows: it writes down what the engine is to do.
 //!
-//! A request's way: [`answer`] (id, log line, shape of errors) -> `services_keystone::authenticate`
+//! A request's way: `answering` (id, log line, shape of errors) -> `services_keystone::authenticate`
 //! (token) -> `access::enforce` (policy, project) -> handler in `v1/<noun>/<verb>.rs`. All of it is
 //! built from the one table [`ROUTES`].
 
@@ -21,7 +21,6 @@ mod routes;
 pub mod settings;
 mod v1;
 
-pub use answering::answer;
-pub use app::{Shared, configure};
+pub use app::{Shared, StartError, listen};
 pub use policy::{DEFAULTS, DefaultRule, Policy, PolicyError};
 pub use routes::{ROUTES, Route};

@@ -2,20 +2,13 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use actix_web::middleware::{NormalizePath, from_fn};
-use actix_web::{App, HttpServer};
 use anyhow::Context;
 use clap::Parser;
-use secrecy::ExposeSecret;
-use services_api::openapi;
 use services_api::settings::Settings;
-use services_api::{Policy, ROUTES, Shared, answer, configure};
-use services_db::Datastore;
+use services_api::{ROUTES, Shared, listen, openapi};
 use services_foundation::config::Config;
 use services_foundation::{shutdown, telemetry};
-use services_keystone::{Keystone, LONGEST_TOKEN_AGE, TokenValidator};
 
 /// Serves Backstay's REST API.
 #[derive(Parser)]
@@ -32,7 +25,8 @@ struct Arguments {
     print_openapi: bool,
 }
 
-fn main() -> anyhow::Result<()> {
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if arguments.print_routes {
         return print(&serde_json::to_string_pretty(ROUTES)?);
@@ -43,7 +37,14 @@ fn main() -> anyhow::Result<()> {
     let config = Config::load(&arguments.config_file)?;
     telemetry::init(&config.get_or("DEFAULT", "log_level", String::new())?)?;
     let settings = Settings::read(&config)?;
-    actix_web::rt::System::new().block_on(serve(settings))
+    // Two libraries bring one each; neither may be picked by chance.
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("A TLS provider was chosen before");
+    }
+    serve(settings).await
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
@@ -52,23 +53,13 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("watch for signals")?;
-    let shared = shared(&settings).await?;
-    let server = HttpServer::new(move || {
-        App::new()
-            .configure(configure(&shared))
-            .wrap(NormalizePath::trim())
-            .wrap(from_fn(answer))
-    })
-    .workers(settings.workers.get())
-    .disable_signals()
-    .bind((settings.listen, settings.port))
-    .with_context(|| format!("listen on {}:{}", settings.listen, settings.port))?;
-    for address in server.addrs() {
+    let shared = Shared::open(&settings).await?;
+    let (server, addresses) = listen(&shared, &settings)?;
+    for address in addresses {
         tracing::info!(%address, "The API listens");
     }
-    let server = server.run();
     let handle = server.handle();
-    let stopping = actix_web::rt::spawn(async move {
+    let stopping = tokio::spawn(async move {
         stop.cancelled().await;
         handle.stop(true).await;
     });
@@ -76,20 +67,4 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     stopping.abort();
     tracing::info!("The API has stopped");
     Ok(())
-}
-
-async fn shared(settings: &Settings) -> anyhow::Result<Shared> {
-    let datastore = Datastore::connect(settings.database.expose_secret()).await?;
-    datastore.migrate().await?;
-    let keystone = Keystone::new(settings.keystone.clone())?;
-    Ok(Shared {
-        datastore,
-        validator: Arc::new(TokenValidator::new(&keystone, LONGEST_TOKEN_AGE)),
-        service: keystone.service_session(),
-        keystone,
-        policy: Arc::new(Policy::load(settings.policy_file.clone())?),
-        trustee_roles: settings.trustee_roles.clone().into(),
-        target_id: settings.target_id.as_deref().map(Into::into),
-        max_body_bytes: settings.max_body_bytes,
-    })
 }

@@ -127,7 +127,7 @@ impl oslo_policy::Token for Subject<'_> {
         self.who.has_role(name)
     }
 
-    fn get_api_attribute<'n>(&self, name: &'n str) -> Option<&str> {
+    fn get_api_attribute(&self, name: &str) -> Option<&str> {
         match name {
             "is_admin" => Some(if self.is_admin { "True" } else { "False" }),
             "user_id" => Some(&self.who.user_id),
@@ -145,7 +145,7 @@ impl oslo_policy::Token for Subject<'_> {
 struct Target<'a>(&'a ProjectId);
 
 impl oslo_policy::Target for Target<'_> {
-    fn get_attribute<'n>(&self, name: &'n str) -> Option<&str> {
+    fn get_attribute(&self, name: &str) -> Option<&str> {
         matches!(name, "project_id" | "tenant_id").then(|| self.0.as_str())
     }
 }

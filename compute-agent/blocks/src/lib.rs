@@ -23,6 +23,7 @@ mod file;
 pub mod memory;
 pub mod nbd;
 pub mod qemu_nbd;
+mod raw_copy;
 pub mod rbd;
 mod settings;
 
@@ -35,5 +36,6 @@ pub use error::{BlocksError, ErrorKind};
 pub use extent::{Extent, ExtentKind};
 pub use file::FileTarget;
 pub use nbd::source::{NbdSource, NbdTarget};
+pub use raw_copy::RawSource;
 pub use rbd::{MonitorHost, RbdImage, RbdSource, RbdTarget};
 pub use settings::Settings;

@@ -115,6 +115,8 @@ impl QemuNbd {
                 ));
             }
             if Instant::now() >= deadline {
+                // While it opens an image it does not listen to SIGTERM.
+                self.running.has_nothing_to_lose();
                 let error = ChildError::TimedOut {
                     program,
                     limit,

@@ -87,6 +87,11 @@ impl Running {
         Ok(self.status)
     }
 
+    /// Its drop will not wait for it to end by itself.
+    pub(crate) fn has_nothing_to_lose(&mut self) {
+        self.stop_timeout = Duration::ZERO;
+    }
+
     /// Waits for a good end.
     pub(crate) fn finish(mut self, limit: Duration) -> Result<(), ChildError> {
         let program = self.invocation.program.clone();

@@ -1,0 +1,143 @@
+//! The daemon: takes up its journals, serves its host on the message bus, ends in good order.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_contract::{Answer, HostStatus, Question, Refusal, RefusalKind, amqp};
+use anyhow::Context;
+use async_trait::async_trait;
+use nix::fcntl::{Flock, FlockArg};
+use tokio_util::sync::CancellationToken;
+
+use crate::disks::Disks;
+use crate::freeze::{Freezes, Virsh};
+use crate::journal::Journal;
+use crate::settings::Settings;
+use crate::targets::Targets;
+use crate::transfer::{Host, Throttle, Transfers, start_workers};
+
+/// Longer than a read or a write may hang that is worth waiting for.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Serves until `stop`.
+pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&settings.state_path)
+        .with_context(|| format!("cannot make {}", settings.state_path.display()))?;
+    let _lock = lock(&settings.state_path)?;
+    let freezes = Journal::open(settings.state_path.join("freezes"))?;
+    let freezes = Freezes::load(freezes, Virsh::new(settings.libvirt_uri.clone()))?;
+    let targets = Targets::new(&settings.targets);
+    targets.watch();
+    let transfers = Arc::new(Transfers::load(Host {
+        targets: targets.clone(),
+        disks: Disks::new(&settings),
+        throttle: Throttle::new(settings.transfers.rate_limit_bytes_per_second),
+        checkpoint_interval: settings.transfers.checkpoint_interval,
+        journal: Journal::open(settings.state_path.join("transfers"))?,
+    })?);
+    let workers = start_workers(&transfers, settings.transfers.workers);
+    let daemon = Daemon {
+        host: settings.host.clone(),
+        transfers: transfers.clone(),
+        freezes,
+        targets,
+    };
+    let pruned = prune_from_time_to_time(transfers.clone());
+    let serving = amqp::serve(settings.bus, &settings.host, Arc::new(daemon), stop.clone());
+    tokio::select! {
+        () = serving => {}
+        () = pruned => {}
+    }
+    transfers.stop();
+    let join = tokio::task::spawn_blocking(move || {
+        let panicked = workers
+            .into_iter()
+            .map(|worker| worker.join())
+            .filter(Result::is_err);
+        panicked.count()
+    });
+    match tokio::time::timeout(STOP_LIMIT, join).await {
+        Ok(Ok(0)) => tracing::info!("all transfers are at rest"),
+        // Their checkpoints are on disk: nothing but time is lost.
+        _ => tracing::warn!("stopping although a transfer hangs"),
+    }
+    Ok(())
+}
+
+/// Two datamovers on one journal would undo each other's work.
+fn lock(state_path: &Path) -> anyhow::Result<Flock<std::fs::File>> {
+    let path = state_path.join("lock");
+    let file = std::fs::File::create(&path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    let locked = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno);
+    locked.with_context(|| format!("another datamover uses {}", state_path.display()))
+}
+
+async fn prune_from_time_to_time(transfers: Arc<Transfers>) {
+    loop {
+        tokio::time::sleep(PRUNE_INTERVAL).await;
+        let transfers = transfers.clone();
+        if tokio::task::spawn_blocking(move || transfers.prune())
+            .await
+            .is_err()
+        {
+            tracing::error!("forgetting old transfers failed");
+        }
+    }
+}
+
+struct Daemon {
+    host: String,
+    transfers: Arc<Transfers>,
+    freezes: Freezes,
+    targets: Targets,
+}
+
+impl Daemon {
+    /// Transfers are journaled to disk: not on a thread that must not block.
+    async fn about_transfers(&self, question: Question) -> Answer {
+        let transfers = self.transfers.clone();
+        let asked = tokio::task::spawn_blocking(move || match question {
+            Question::TransferStart { id, request } => transfers.start(id, request),
+            Question::TransferShow { id } => transfers.show(id),
+            Question::TransferCancel { id, epoch } => transfers.cancel(id, epoch),
+            Question::FreezeStart { .. } | Question::FreezeEnd { .. } => Err(unexpected()),
+        });
+        match asked.await.unwrap_or_else(|_| Err(unexpected())) {
+            Ok(status) => Answer::Transfer(status),
+            Err(refusal) => Answer::Refused(refusal),
+        }
+    }
+}
+
+fn unexpected() -> Refusal {
+    Refusal::new(RefusalKind::Internal, "the question could not be worked on")
+}
+
+#[async_trait]
+impl amqp::Responder for Daemon {
+    async fn answer(&self, question: Question) -> Answer {
+        let outcome = match question {
+            Question::FreezeStart { id, request } => self.freezes.start(id, request).await,
+            Question::FreezeEnd { id } => self.freezes.end(id).await,
+            question => return self.about_transfers(question).await,
+        };
+        match outcome {
+            Ok(outcome) => Answer::Freeze(outcome),
+            Err(refusal) => Answer::Refused(refusal),
+        }
+    }
+
+    fn status(&self) -> HostStatus {
+        HostStatus {
+            host: self.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            is_alive: true,
+            last_heard_at: chrono::Utc::now(),
+            targets: self.targets.writable(),
+            active_transfers: u32::try_from(self.transfers.active()).unwrap_or(u32::MAX),
+        }
+    }
+}

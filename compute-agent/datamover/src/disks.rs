@@ -1,0 +1,103 @@
+//! From a location in a request to a disk that can be read or written.
+
+use std::path::{Path, PathBuf};
+
+use agent_blocks::{
+    BlocksError, DiskSource, FileTarget, NbdSource, RbdImage, RbdSource, RbdTarget, WriteDisk,
+};
+use agent_contract::DiskLocation;
+
+use crate::settings::{CephSettings, Settings};
+use crate::transfer::{JobError, disk};
+
+/// Opens disks as this host reaches them.
+pub(crate) struct Disks {
+    ceph: CephSettings,
+    raw_allowed_paths: Vec<PathBuf>,
+    blocks: agent_blocks::Settings,
+}
+
+impl Disks {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            ceph: settings.ceph.clone(),
+            raw_allowed_paths: settings.raw_allowed_paths.clone(),
+            blocks: agent_blocks::Settings::default(),
+        }
+    }
+
+    /// The disk to be backed up.
+    pub(crate) fn source(&self, location: &DiskLocation) -> Result<Box<dyn DiskSource>, JobError> {
+        let opened = match location {
+            DiskLocation::Rbd {
+                pool,
+                image,
+                snapshot,
+            } => {
+                let image = self.rbd(pool, image, snapshot.as_deref());
+                RbdSource::open(image, &self.blocks).map(boxed_source)
+            }
+            DiskLocation::Raw { path } => {
+                NbdSource::of_raw_file(&self.raw(path)?, &self.blocks).map(boxed_source)
+            }
+        };
+        opened.map_err(disk("open the disk"))
+    }
+
+    /// The disk to be filled.
+    pub(crate) fn destination(
+        &self,
+        location: &DiskLocation,
+    ) -> Result<Box<dyn WriteDisk>, JobError> {
+        let opened: Result<Box<dyn WriteDisk>, BlocksError> = match location {
+            DiskLocation::Rbd {
+                pool,
+                image,
+                snapshot,
+            } => {
+                let image = self.rbd(pool, image, snapshot.as_deref());
+                RbdTarget::open(image, &self.blocks).map(|disk| Box::new(disk) as _)
+            }
+            DiskLocation::Raw { path } => {
+                FileTarget::open(&self.raw(path)?).map(|disk| Box::new(disk) as _)
+            }
+        };
+        opened.map_err(disk("open the volume"))
+    }
+
+    fn rbd(&self, pool: &str, image: &str, snapshot: Option<&str>) -> RbdImage {
+        RbdImage {
+            user: self.ceph.user.clone(),
+            conf: self.ceph.conf.clone(),
+            snapshot: snapshot.map(str::to_owned),
+            ..RbdImage::new(pool, image)
+        }
+    }
+
+    /// Where the path really leads, which must be below a folder that an operator has named.
+    fn raw(&self, path: &str) -> Result<PathBuf, JobError> {
+        let refused = || JobError::Refused(format!("{path} is not in [raw] allowed_paths"));
+        let real = Path::new(path).canonicalize().map_err(|_| refused())?;
+        let allowed = self
+            .raw_allowed_paths
+            .iter()
+            .filter_map(|folder| folder.canonicalize().ok());
+        if allowed.into_iter().any(|folder| real.starts_with(folder)) {
+            Ok(real)
+        } else {
+            Err(refused())
+        }
+    }
+
+    /// Whether a request may name this location at all.
+    pub(crate) fn check(&self, location: &DiskLocation) -> Result<(), String> {
+        match location {
+            DiskLocation::Raw { path } => self.raw(path).map(|_| ()).map_err(|e| e.to_string()),
+            DiskLocation::Rbd { .. } => Ok(()),
+        }
+    }
+}
+
+fn boxed_source(source: impl DiskSource + 'static) -> Box<dyn DiskSource> {
+    Box::new(source)
+}

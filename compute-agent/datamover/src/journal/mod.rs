@@ -1,0 +1,143 @@
+//! What must be known after a crash: one small JSON file an entry, replaced in one step, durable when
+//! `save` returns.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use services_foundation::error_chain::ErrorChain;
+use uuid::Uuid;
+
+/// The journal cannot be used: nothing may be begun that it does not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}", path.display())]
+pub(crate) struct JournalError {
+    doing: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// One folder of entries of one type.
+#[derive(Debug, Clone)]
+pub(crate) struct Journal {
+    folder: PathBuf,
+}
+
+impl Journal {
+    /// Makes the folder if need be; only its owner may look into it.
+    pub(crate) fn open(folder: PathBuf) -> Result<Self, JournalError> {
+        use std::os::unix::fs::DirBuilderExt;
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder);
+        made.map_err(failed("make", &folder))?;
+        Ok(Self { folder })
+    }
+
+    /// Replaces the entry.
+    pub(crate) fn save(&self, id: Uuid, entry: &impl Serialize) -> Result<(), JournalError> {
+        let path = self.file(id, "json");
+        let bytes = serde_json::to_vec(entry).map_err(io::Error::from);
+        let bytes = bytes.map_err(failed("write", &path))?;
+        self.replace(&path, |file| file.write_all(&bytes))
+    }
+
+    /// Writes a file beside the entry, whole or not at all.
+    pub(crate) fn replace(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), JournalError> {
+        let new = path.with_extension("new");
+        let write_new = || {
+            let mut file = File::create(&new)?;
+            write(&mut file)?;
+            file.sync_all()?;
+            fs::rename(&new, path)?;
+            File::open(&self.folder)?.sync_all()
+        };
+        write_new().map_err(failed("write", path))
+    }
+
+    /// A file of this entry beside its JSON.
+    pub(crate) fn file(&self, id: Uuid, extension: &str) -> PathBuf {
+        self.folder.join(format!("{id}.{extension}"))
+    }
+
+    /// Removes the entry and all files beside it.
+    pub(crate) fn remove(&self, id: Uuid, extensions: &[&str]) -> Result<(), JournalError> {
+        // The entry last: what is found without one is never looked at.
+        for extension in extensions.iter().chain([&"json"]) {
+            let path = self.file(id, extension);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All entries. One that cannot be read is told of and left where it is: it must not keep the
+    /// others from being served.
+    pub(crate) fn load<T: DeserializeOwned>(&self) -> Result<Vec<(Uuid, T)>, JournalError> {
+        let mut entries = Vec::new();
+        for file in fs::read_dir(&self.folder).map_err(failed("list", &self.folder))? {
+            let path = file.map_err(failed("list", &self.folder))?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let id = path
+                .file_stem()
+                .and_then(|stem| stem.to_str()?.parse().ok());
+            let read = fs::read(&path).and_then(|b| serde_json::from_slice(&b).map_err(Into::into));
+            match (id, read) {
+                (Some(id), Ok(entry)) => entries.push((id, entry)),
+                (None, _) => tracing::warn!("{} is no entry of the journal", path.display()),
+                (_, Err(source)) => {
+                    let error = failed("read", &path)(source);
+                    tracing::error!("an entry of the journal is lost: {}", ErrorChain(&error));
+                }
+            }
+        }
+        Ok(entries)
+    }
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |source| JournalError {
+        doing,
+        path: path.clone(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::Journal;
+
+    #[test]
+    fn an_entry_is_found_again_and_a_damaged_one_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path().join("a/b")).unwrap();
+        let (one, two) = (Uuid::new_v4(), Uuid::new_v4());
+        journal.save(one, &1).unwrap();
+        journal.save(one, &2).unwrap();
+        journal.save(two, &3).unwrap();
+        std::fs::write(journal.file(two, "json"), b"{").unwrap();
+        std::fs::write(journal.file(two, "new"), b"{").unwrap();
+        std::fs::write(journal.folder.join("x.json"), b"1").unwrap();
+        assert_eq!(journal.load::<u32>().unwrap(), [(one, 2)]);
+        journal.remove(one, &["plan"]).unwrap();
+        journal.remove(one, &["plan"]).unwrap();
+        assert!(journal.load::<u32>().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,113 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use agent_contract::amqp::{BusSettings, TransportUrl};
+use services_foundation::config::{Config, ConfigError};
+
+/// All that `/etc/backstay/datamover.conf` says.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The host's name in Nova.
+    pub host: String,
+    /// Journals and the plans of transfers.
+    pub state_path: PathBuf,
+    /// Where we are asked.
+    pub bus: BusSettings,
+    /// How to reach Ceph.
+    pub ceph: CephSettings,
+    /// How to reach libvirt.
+    pub libvirt_uri: String,
+    /// Targets by id.
+    pub targets: Vec<TargetSettings>,
+    /// How transfers are carried out.
+    pub transfers: TransferSettings,
+    /// Folders whose raw files may be read and written; none unless an operator says so.
+    pub raw_allowed_paths: Vec<PathBuf>,
+}
+
+/// How to reach Ceph.
+#[derive(Clone, Debug)]
+pub struct CephSettings {
+    /// The cluster's configuration file; none means the tools' default.
+    pub conf: Option<PathBuf>,
+    /// The user without `client.`; none means the tools' default.
+    pub user: Option<String>,
+}
+
+/// A folder, most often an NFS share that is mounted on every host under this path.
+#[derive(Clone, Debug)]
+pub struct TargetSettings {
+    /// What messages call it.
+    pub id: String,
+    /// Where it is mounted.
+    pub path: PathBuf,
+}
+
+/// How transfers are carried out.
+#[derive(Clone, Debug)]
+pub struct TransferSettings {
+    /// Disks that are moved side by side.
+    pub workers: usize,
+    /// For all of them together; none means as fast as it goes.
+    pub rate_limit_bytes_per_second: Option<u64>,
+    /// What a crash may make us move again, in time.
+    pub checkpoint_interval: Duration,
+}
+
+impl Settings {
+    /// Reads every key, so that what is left is unknown.
+    pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        let mut bus =
+            BusSettings::new(config.require::<TransportUrl>("messaging", "transport_url")?);
+        bus.exchange = config.get_or("messaging", "exchange", bus.exchange)?;
+        let state_path = PathBuf::from("/var/lib/backstay/datamover");
+        let targets = config.sections_named("target:");
+        let targets = targets
+            .iter()
+            .map(|id| TargetSettings::from_config(config, id));
+        Ok(Self {
+            host: config.require("DEFAULT", "host")?,
+            state_path: config.get_or("DEFAULT", "state_path", state_path)?,
+            bus,
+            ceph: CephSettings {
+                conf: config.get("ceph", "conf")?,
+                user: config.get("ceph", "user")?,
+            },
+            libvirt_uri: config.get_or("libvirt", "uri", "qemu:///system".to_owned())?,
+            targets: targets.collect::<Result<_, _>>()?,
+            transfers: TransferSettings::from_config(config)?,
+            raw_allowed_paths: config.list("raw", "allowed_paths")?,
+        })
+    }
+}
+
+impl TargetSettings {
+    fn from_config(config: &Config, id: &str) -> Result<Self, ConfigError> {
+        let section = format!("target:{id}");
+        let kind = config.get_or(&section, "type", "directory".to_owned())?;
+        if kind != "directory" {
+            return Err(config.invalid(&section, "type", "this program knows type directory only"));
+        }
+        Ok(Self {
+            id: id.to_owned(),
+            path: config.require(&section, "path")?,
+        })
+    }
+}
+
+impl TransferSettings {
+    fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        let section = "transfers";
+        let workers = config.get_or(section, "workers", 2)?;
+        if workers == 0 {
+            return Err(config.invalid(section, "workers", "no disk would ever be moved"));
+        }
+        let limit = config.get_or(section, "rate_limit_bytes_per_second", 0)?;
+        let seconds = config.get_or(section, "checkpoint_seconds", 5)?;
+        Ok(Self {
+            workers,
+            rate_limit_bytes_per_second: (limit > 0).then_some(limit),
+            checkpoint_interval: Duration::from_secs(seconds),
+        })
+    }
+}

@@ -1,0 +1,192 @@
+use agent_contract::{BackupJob, ImageFacts};
+use agent_format::index::{ClusterContent, IndexHeader, IndexRecord, IndexSummary, IndexWriter};
+use agent_format::{HashAlgorithm, ObjectName};
+use agent_qcow2::{
+    Backing, BackingFormat, CLUSTER_BYTES, Compression, ImageOptions, ImageSink, ImageSummary,
+    ImageWriter, SinkStream,
+};
+
+use crate::targets::object_name;
+use crate::transfer::clusters::Piece;
+use crate::transfer::entry::BackupWork;
+use crate::transfer::error::{JobError, target};
+use crate::transfer::run::Place;
+
+type Sink = Box<dyn ImageSink>;
+
+/// An image and its index, written side by side.
+pub(super) struct Objects {
+    image: ImageWriter<Sink>,
+    index: IndexWriter<SinkStream<Sink>>,
+    is_incremental: bool,
+    next_cluster: u64,
+}
+
+pub(super) fn image_options(job: &BackupJob, image: &ObjectName) -> Result<ImageOptions, JobError> {
+    let backing = match &job.backing {
+        None => None,
+        Some(backing) => {
+            let parent = object_name(&backing.name).map_err(JobError::Refused)?;
+            let name = image.relative_path_to(&parent);
+            Some(Backing {
+                name,
+                format: BackingFormat::Qcow2,
+            })
+        }
+    };
+    Ok(ImageOptions {
+        size_bytes: job.size_bytes,
+        backing,
+        compression: Compression::None,
+    })
+}
+
+pub(super) fn index_header(options: &ImageOptions) -> IndexHeader {
+    IndexHeader {
+        cluster_size: 1 << 16,
+        size_bytes: options.size_bytes,
+        algorithm: HashAlgorithm::Blake3,
+        is_keyed: false,
+    }
+}
+
+impl Objects {
+    pub(super) fn create(place: &Place, options: ImageOptions) -> Result<Self, JobError> {
+        let begin = |name| {
+            place
+                .target
+                .create_image(name, None)
+                .map_err(target("begin an image"))
+        };
+        let header = index_header(&options);
+        let is_incremental = options.backing.is_some();
+        let index = SinkStream {
+            sink: begin(&place.index)?,
+        };
+        Ok(Self {
+            index: IndexWriter::create(index, header).map_err(JobError::Index)?,
+            image: ImageWriter::create(begin(&place.image)?, options).map_err(JobError::Image)?,
+            is_incremental,
+            next_cluster: 0,
+        })
+    }
+
+    pub(super) fn resume(
+        place: &Place,
+        options: ImageOptions,
+        work: BackupWork,
+    ) -> Result<Self, JobError> {
+        let again = |name, length| {
+            let sink = place.target.create_image(name, Some(length));
+            sink.map_err(target("go on with an image"))
+        };
+        let header = index_header(&options);
+        let is_incremental = options.backing.is_some();
+        let index = SinkStream {
+            sink: again(&place.index, work.index.length_bytes)?,
+        };
+        let image = again(&place.image, work.image.length_bytes())?;
+        Ok(Self {
+            index: IndexWriter::resume(index, header, work.index).map_err(JobError::Index)?,
+            image: ImageWriter::resume(image, options, work.image).map_err(JobError::Image)?,
+            is_incremental,
+            next_cluster: work.next_cluster,
+        })
+    }
+
+    pub(super) fn next_cluster(&self) -> u64 {
+        self.next_cluster
+    }
+
+    pub(super) fn write(&mut self, piece: &Piece) -> Result<(), JobError> {
+        match piece {
+            Piece::Zero(range) => self.declare_zero(range.clone())?,
+            Piece::Data {
+                first,
+                bytes,
+                digests,
+            } => {
+                let mut rest = bytes.as_slice();
+                let mut at = *first;
+                for run in digests.chunk_by(|a, b| a.is_some() == b.is_some()) {
+                    let length = (run.len() << 16).min(rest.len());
+                    let (now, later) = rest.split_at(length);
+                    let end = at + run.len() as u64;
+                    if run.iter().all(Option::is_none) {
+                        self.declare_zero(at..end)?;
+                    } else {
+                        self.image.write_data(at, now).map_err(JobError::Image)?;
+                        for (cluster, digest) in (at..end).zip(run.iter().flatten()) {
+                            self.push(cluster, ClusterContent::Data(*digest))?;
+                        }
+                    }
+                    (at, rest) = (end, later);
+                }
+            }
+        }
+        self.next_cluster = piece.end();
+        Ok(())
+    }
+
+    fn declare_zero(&mut self, clusters: std::ops::Range<u64>) -> Result<(), JobError> {
+        if !self.is_incremental {
+            return Ok(());
+        }
+        self.image
+            .write_zero(clusters.clone())
+            .map_err(JobError::Image)?;
+        for cluster in clusters {
+            self.push(cluster, ClusterContent::Zero)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, cluster: u64, content: ClusterContent) -> Result<(), JobError> {
+        self.index
+            .push(IndexRecord { cluster, content })
+            .map_err(JobError::Index)
+    }
+
+    /// Makes both durable.
+    pub(super) fn checkpoint(&mut self, is_read: bool) -> Result<BackupWork, JobError> {
+        let index = self.index.checkpoint().map_err(JobError::Index)?;
+        let synced = self.index.get_mut().sink.sync();
+        synced.map_err(|error| JobError::Index(agent_format::index::IndexWriteError::Io(error)))?;
+        let image = self.image.checkpoint().map_err(JobError::Image)?;
+        Ok(BackupWork {
+            image,
+            index,
+            next_cluster: self.next_cluster,
+            is_read,
+        })
+    }
+
+    /// Completes both, the index first.
+    pub(super) fn finish(self, work: &BackupWork) -> Result<ImageFacts, JobError> {
+        let index = finish_index(self.index)?;
+        let image = self.image.finish().map_err(JobError::Image)?;
+        Ok(facts(&image, &index, work))
+    }
+}
+
+pub(super) fn finish_index(index: IndexWriter<SinkStream<Sink>>) -> Result<IndexSummary, JobError> {
+    let (mut stream, summary) = index.finish().map_err(JobError::Index)?;
+    let finished = stream.sink.finish(&[]);
+    finished.map_err(|error| JobError::Index(agent_format::index::IndexWriteError::Io(error)))?;
+    Ok(summary)
+}
+
+pub(super) fn facts(image: &ImageSummary, index: &IndexSummary, work: &BackupWork) -> ImageFacts {
+    let counters = work.image.counters();
+    ImageFacts {
+        image_size_bytes: image.size_bytes,
+        image_blake3: agent_format::Digest::from(image.head_blake3).to_string(),
+        index_size_bytes: index.size_bytes,
+        index_blake3: index.digest.to_string(),
+        cluster_size: 1 << 16,
+        virtual_size_bytes: image.virtual_size,
+        data_bytes: counters.data_clusters * CLUSTER_BYTES,
+        zero_bytes: counters.zero_clusters * CLUSTER_BYTES,
+        warnings: Vec::new(),
+    }
+}

@@ -35,12 +35,18 @@ class Tenant:
         admin.set_compute_quotas(NAME, cores=10, instances=10, ram=8192)
         admin.set_volume_quotas(NAME, volumes=20, snapshots=20, gigabytes=100)
         self.password = self._password()
+        if not self._may_work():  # Keystone does not know this password: it is newer, or older
+            admin.identity.update_user(self.user, password=self.password)
+            until("Keystone to take the new password", 30, self._may_work)
+
+    def _may_work(self):
+        """Can we log in? A token of the very second in which the password changed is revoked again: so it is used, too."""
         self.cloud = self._connect()
         try:
             self.cloud.authorize()
-        except openstack.exceptions.SDKException:  # Keystone does not know this password: it is newer, or older
-            admin.identity.update_user(self.user, password=self.password)
-            self.cloud = self._connect()
+            return self.cloud.identity.get("/auth/projects").ok
+        except openstack.exceptions.SDKException:
+            return False
 
     def _connect(self):
         return openstack.connect(load_envvars=False, load_yaml_config=False, region_name=self.region, auth={

@@ -1,6 +1,7 @@
 """What Keystone must know of Backstay: two service users, two services and their endpoints.
 Safe to repeat: a password that still works stays."""
 import secrets
+import time
 
 import openstack
 from keystoneauth1.exceptions import Unauthorized
@@ -27,19 +28,25 @@ class Registration:
         if not (password and self._accepted(name, password)):
             password = secrets.token_urlsafe(24)
             self.keystone.update_user(user, password=password)
+            limit = time.monotonic() + 30
+            while not self._accepted(name, password):
+                if time.monotonic() > limit:
+                    raise RuntimeError(f"Keystone does not take the new password of {name}")
+                time.sleep(0.2)
         return password
 
     def _accepted(self, name, password):
+        """Can the user log in? A token of the very second in which the password changed is revoked again: so it is used, too."""
         trial = openstack.connect(load_envvars=False, load_yaml_config=False, region_name=self.region, auth={
             "auth_url": self.admin.config.auth["auth_url"], "username": name, "password": password,
             "user_domain_id": self.project.domain_id, "project_id": self.project.id})
         try:
             trial.authorize()
-        except (Unauthorized, openstack.exceptions.HttpException, openstack.exceptions.SDKException):
+            return trial.identity.get("/auth/projects").ok
+        except (Unauthorized, openstack.exceptions.SDKException):
             return False
         finally:
             trial.close()
-        return True
 
     def service(self, kind, name, description, url):
         """A service and its three endpoints, at this url and at no older one."""

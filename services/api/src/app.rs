@@ -31,6 +31,8 @@ pub struct Shared {
     pub validator: Arc<TokenValidator>,
     /// Who may do what.
     pub policy: Arc<Policy>,
+    /// Held by the request that makes a trust.
+    pub(crate) making_trust: Arc<tokio::sync::Mutex<()>>,
     /// Roles that a tenant hands on to us by a trust, where they have them.
     pub trustee_roles: Arc<[String]>,
     /// The target that new backups go to.
@@ -73,6 +75,7 @@ impl Shared {
             validator: Arc::new(TokenValidator::new(&keystone, LONGEST_TOKEN_AGE)),
             service: keystone.service_session(),
             keystone,
+            making_trust: Arc::default(),
             policy: Arc::new(Policy::load(settings.policy_file.clone())?),
             trustee_roles: settings.trustee_roles.clone().into(),
             target_id: settings.target_id.as_deref().map(Into::into),

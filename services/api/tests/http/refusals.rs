@@ -107,7 +107,7 @@ async fn what_is_not_there_is_not_found_however_it_is_called() {
     let site = Site::start().await;
     let tenant = site.tenant().await;
     for route in behind_a_token().filter(|route| route.path.matches('{').count() > 1) {
-        for id in [UNKNOWN, "nonsense", "%2e%2e", "a%2fb", &"x".repeat(300)] {
+        for id in [UNKNOWN, "nonsense", "a%2fb", "%00", &"x".repeat(300)] {
             let path = path(route, &tenant.project_id, id);
             let answer = tenant.send(method(route), &path, body(route)).await;
             let message = answer.refused(404, "itemNotFound");

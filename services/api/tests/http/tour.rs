@@ -122,8 +122,13 @@ async fn restores(
         .ok(202);
     let one = made["restore"]["id"].as_str().unwrap().to_owned();
     tenant.get(&format!("restores/{one}/cancel")).await.ok(202);
-    let new = "11111111-1111-4111-8111-111111111111".parse().unwrap();
-    engine::complete_restore(&tenant.site.datastore, server, &new).await;
+    let new = |digit: &str| {
+        "11111111-1111-4111-8111-111111111111"
+            .replace('1', digit)
+            .parse()
+            .unwrap()
+    };
+    engine::complete_restore(&tenant.site.datastore, server, &new("1")).await;
     tenant.get("restores").await.ok(200);
     tenant.get("restores/detail").await.ok(200);
     tenant.get(&format!("restores/{one}")).await.ok(200);
@@ -131,7 +136,7 @@ async fn restores(
     tenant.delete(&format!("restores/{one}")).await.ok(202);
     let made = tenant.post(&below, wanted).await.ok(202);
     let two = made["restore"]["id"].as_str().unwrap().to_owned();
-    engine::complete_restore(&tenant.site.datastore, server, &new).await;
+    engine::complete_restore(&tenant.site.datastore, server, &new("2")).await;
     tenant.delete(&format!("{below}/{two}")).await.ok(202);
 }
 

@@ -85,6 +85,7 @@ async fn a_trust_that_is_asked_for_replaces_the_one_before() {
             json!({"role_name": "Member, reader", "is_cloud_trust": "False"}),
             "member,reader",
         ),
+        (json!({"role_name": "member,reader"}), "member,reader"),
         (json!({}), "member,reader"),
     ] {
         let made = tenant
@@ -153,5 +154,35 @@ async fn a_snapshot_needs_no_trust_of_who_asks_when_another_made_the_workload() 
     let path = format!("/v1/{}/workloads/{workload}", tenant.project_id);
     admin.send(reqwest::Method::POST, &path, None).await.ok(202);
     engine::complete_snapshot(&site.datastore, &[(&server, "web")]).await;
+    assert_eq!(site.cloud.count("POST", "OS-TRUST/trusts"), 1);
+}
+
+#[tokio::test]
+async fn a_trust_that_a_flow_works_with_is_not_revoked_under_it() {
+    let site = Site::start().await;
+    let tenant = site.tenant().await;
+    let server = tenant.server("web").await;
+    let workload = tenant.workload("one", &[&server]).await;
+    tenant
+        .post_nothing(&format!("workloads/{workload}"))
+        .await
+        .ok(202);
+    let wanted = json!({"trusts": {"role_name": "member"}});
+    tenant.post("trusts", wanted).await.ok(200);
+    assert_eq!(site.cloud.count("DELETE", "OS-TRUST/trusts"), 0);
+    assert_eq!(trust_ids(&tenant).await.len(), 1);
+}
+
+#[tokio::test]
+async fn requests_that_come_together_make_one_trust() {
+    let site = Site::start().await;
+    let tenant = site.tenant().await;
+    let (web, db) = (tenant.server("web").await, tenant.server("db").await);
+    let (one, other) = tokio::join!(
+        tenant.post("workloads", new_workload("one", &[&web])),
+        tenant.post("workloads", new_workload("other", &[&db])),
+    );
+    one.ok(202);
+    other.ok(202);
     assert_eq!(site.cloud.count("POST", "OS-TRUST/trusts"), 1);
 }

@@ -2,7 +2,7 @@
 
 use actix_web::web::{self, Data};
 
-use super::ensure::{ensure_trust, make};
+use super::ensure::{ensure_trust, replace_trust};
 use super::wire::{CreateTrust, TrustList, TrustObject};
 use crate::access::Access;
 use crate::app::Shared;
@@ -32,7 +32,7 @@ pub(crate) async fn handle(
     let trust = if roles.is_empty() {
         ensure_trust(&shared, &access).await?
     } else {
-        make(&shared, &access, roles).await?
+        replace_trust(&shared, &access, roles).await?
     };
     Ok(web::Json(TrustList {
         trust: vec![TrustObject::new(trust)],

@@ -1,8 +1,9 @@
 //! Making a trust, and making sure that there is a good one: one a user and project (D12).
 
-use services_db::{NewTrust, Trust};
+use services_db::{NewTrust, SnapshotFilter, Trust};
 use services_foundation::error_chain::ErrorChain;
-use services_keystone::{KeystoneError, KeystoneErrorKind, trust_create, trust_delete};
+use services_keystone::{KeystoneError, KeystoneErrorKind, Session, trust_create, trust_delete};
+use services_types::{ProjectId, WorkloadStatus};
 
 use crate::access::Access;
 use crate::app::Shared;
@@ -10,23 +11,8 @@ use crate::error::ApiError;
 
 /// The caller's trust; made anew where there is none, or none that still lets us log in.
 pub(crate) async fn ensure_trust(shared: &Shared, access: &Access) -> Result<Trust, ApiError> {
-    let kept = shared
-        .datastore
-        .trust_fetch(&access.user_id, &access.project_id)
-        .await?;
-    if let Some(trust) = kept {
-        match shared
-            .keystone
-            .trust_session(trust.trust_id.as_str())
-            .identity()
-            .await
-        {
-            Ok(_) => return Ok(trust),
-            Err(error) if error.kind() == KeystoneErrorKind::TrustLost => {
-                tracing::info!(trust = trust.name, "A trust was lost and is made anew");
-            }
-            Err(error) => return Err(ours(error)),
-        }
+    if let Some(trust) = good_trust(shared, access).await? {
+        return Ok(trust);
     }
     let roles = handed_on(shared, access);
     if roles.is_empty() {
@@ -35,7 +21,48 @@ pub(crate) async fn ensure_trust(shared: &Shared, access: &Access) -> Result<Tru
             shared.trustee_roles.join(", ")
         )));
     }
-    make(shared, access, roles).await
+    // Two requests that both find no trust must not both make one: the second would revoke the first's.
+    let _one_at_a_time = shared.making_trust.lock().await;
+    match good_trust(shared, access).await? {
+        Some(trust) => Ok(trust),
+        None => make(shared, access, roles).await,
+    }
+}
+
+/// Makes a trust with these roles, unless the caller's has exactly them.
+pub(super) async fn replace_trust(
+    shared: &Shared,
+    access: &Access,
+    roles: Vec<String>,
+) -> Result<Trust, ApiError> {
+    let _one_at_a_time = shared.making_trust.lock().await;
+    match good_trust(shared, access).await? {
+        Some(trust) if trust.roles == roles.join(",") => Ok(trust),
+        _ => make(shared, access, roles).await,
+    }
+}
+
+async fn good_trust(shared: &Shared, access: &Access) -> Result<Option<Trust>, ApiError> {
+    let kept = shared
+        .datastore
+        .trust_fetch(&access.user_id, &access.project_id)
+        .await?;
+    let Some(trust) = kept else {
+        return Ok(None);
+    };
+    match shared
+        .keystone
+        .trust_session(trust.trust_id.as_str())
+        .identity()
+        .await
+    {
+        Ok(_) => Ok(Some(trust)),
+        Err(error) if error.kind() == KeystoneErrorKind::TrustLost => {
+            tracing::info!(trust = trust.name, "A trust was lost and is made anew");
+            Ok(None)
+        }
+        Err(error) => Err(ours(error)),
+    }
 }
 
 /// Those of the configured roles that the caller has.
@@ -51,11 +78,7 @@ fn handed_on(shared: &Shared, access: &Access) -> Vec<String> {
 }
 
 /// Makes a trust in the caller's name, keeps it, and takes back those that it replaces.
-pub(super) async fn make(
-    shared: &Shared,
-    access: &Access,
-    roles: Vec<String>,
-) -> Result<Trust, ApiError> {
+async fn make(shared: &Shared, access: &Access, roles: Vec<String>) -> Result<Trust, ApiError> {
     let trustee = shared.service.identity().await.map_err(ours)?;
     let trustor = shared.keystone.token_session(access.caller.token.clone());
     let new = services_keystone::NewTrust {
@@ -63,14 +86,12 @@ pub(super) async fn make(
         roles: roles.clone(),
     };
     let made = trust_create(&trustor, &new).await?;
-    let trust_id = made
-        .id
-        .parse()
-        .map_err(|source| ApiError::internal("read the id of a trust", source))?;
-    let name = format!("trust-{}", uuid::Uuid::new_v4());
     let row = NewTrust {
-        name: name.clone(),
-        trust_id,
+        name: format!("trust-{}", uuid::Uuid::new_v4()),
+        trust_id: made
+            .id
+            .parse()
+            .map_err(|source| ApiError::internal("read the id of a trust", source))?,
         user_id: access.user_id.clone(),
         project_id: access.project_id.clone(),
         description: format!(
@@ -79,24 +100,64 @@ pub(super) async fn make(
         ),
         roles: roles.join(","),
     };
-    let mut superfluous: Vec<String> = Vec::new();
-    let kept = match shared.datastore.trust_store(row).await {
-        Ok(replaced) => {
-            superfluous.extend(replaced.iter().map(|trust| trust.trust_id.to_string()));
-            Ok(shared.datastore.trust_fetch_by_name(&name).await?)
-        }
+    match shared.datastore.trust_store(row).await {
+        Ok(replaced) => revoke_replaced(shared, access, &trustor, &replaced).await?,
         Err(error) => {
-            superfluous.push(made.id);
-            Err(error.into())
-        }
-    };
-    for id in superfluous {
-        if let Err(error) = trust_delete(&trustor, &id).await {
-            let error = ErrorChain(&error);
-            tracing::warn!(trust_id = id, %error, "A trust that is no longer used stays in Keystone");
+            revoke(&trustor, &made.id).await;
+            return Err(error.into());
         }
     }
-    kept
+    let kept = shared
+        .datastore
+        .trust_fetch(&access.user_id, &access.project_id)
+        .await?;
+    kept.ok_or_else(|| ApiError::Conflict("The trust was deleted while it was made.".to_owned()))
+}
+
+/// A flow that runs has logged in by a trust, and revoking that ends its token: then it is left to
+/// Keystone, where its owner sees it.
+async fn revoke_replaced(
+    shared: &Shared,
+    access: &Access,
+    trustor: &Session,
+    replaced: &[Trust],
+) -> Result<(), ApiError> {
+    if replaced.is_empty() {
+        return Ok(());
+    }
+    let is_in_use = is_worked_on(shared, &access.project_id).await?;
+    for trust in replaced {
+        let trust_id = trust.trust_id.as_str();
+        if is_in_use {
+            tracing::warn!(trust_id, "A replaced trust is in use and stays in Keystone");
+        } else {
+            revoke(trustor, trust_id).await;
+        }
+    }
+    Ok(())
+}
+
+async fn is_worked_on(shared: &Shared, project_id: &ProjectId) -> Result<bool, ApiError> {
+    let filter = SnapshotFilter {
+        project_id: Some(project_id.clone()),
+        ..SnapshotFilter::default()
+    };
+    let snapshots = shared.datastore.snapshot_list(filter).await?;
+    let workloads = shared
+        .datastore
+        .workload_list(Some(project_id.clone()))
+        .await?;
+    Ok(snapshots.iter().any(|it| !it.status.is_settled())
+        || workloads
+            .iter()
+            .any(|it| it.status == WorkloadStatus::Deleting))
+}
+
+async fn revoke(trustor: &Session, trust_id: &str) {
+    if let Err(error) = trust_delete(trustor, trust_id).await {
+        let error = ErrorChain(&error);
+        tracing::warn!(trust_id, %error, "A trust that is no longer used stays in Keystone");
+    }
 }
 
 /// Keystone refused us, not the caller: nothing that they could mend.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use agent_contract::{Answer, HostStatus, Question, Refusal, RefusalKind, amqp};
@@ -23,47 +24,80 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Serves until `stop`.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&settings.state_path)
-        .with_context(|| format!("cannot make {}", settings.state_path.display()))?;
-    let _lock = lock(&settings.state_path)?;
-    let freezes = Journal::open(settings.state_path.join("freezes"))?;
-    let freezes = Freezes::load(freezes, Virsh::new(settings.libvirt_uri.clone()))?;
-    let targets = Targets::new(&settings.targets);
-    targets.watch();
-    let transfers = Arc::new(Transfers::load(Host {
-        targets: targets.clone(),
-        disks: Disks::new(&settings),
-        throttle: Throttle::new(settings.transfers.rate_limit_bytes_per_second),
-        checkpoint_interval: settings.transfers.checkpoint_interval,
-        journal: Journal::open(settings.state_path.join("transfers"))?,
-    })?);
-    let workers = start_workers(&transfers, settings.transfers.workers);
-    let daemon = Daemon {
-        host: settings.host.clone(),
-        transfers: transfers.clone(),
-        freezes,
-        targets,
-    };
-    let pruned = prune_from_time_to_time(transfers.clone());
-    let serving = amqp::serve(settings.bus, &settings.host, Arc::new(daemon), stop.clone());
+    let datamover = Datamover::start(&settings)?;
+    let pruned = prune_from_time_to_time(datamover.transfers.clone());
+    let responder = datamover.responder();
+    let serving = amqp::serve(settings.bus, &settings.host, responder, stop.clone());
     tokio::select! {
         () = serving => {}
         () = pruned => {}
     }
-    transfers.stop();
-    let join = tokio::task::spawn_blocking(move || {
-        let panicked = workers
-            .into_iter()
-            .map(|worker| worker.join())
-            .filter(Result::is_err);
-        panicked.count()
-    });
-    match tokio::time::timeout(STOP_LIMIT, join).await {
-        Ok(Ok(0)) => tracing::info!("all transfers are at rest"),
-        // Their checkpoints are on disk: nothing but time is lost.
-        _ => tracing::warn!("stopping although a transfer hangs"),
-    }
+    datamover.stop().await;
     Ok(())
+}
+
+/// A datamover at work, however it is asked.
+pub struct Datamover {
+    daemon: Arc<Daemon>,
+    transfers: Arc<Transfers>,
+    workers: Vec<JoinHandle<()>>,
+    _lock: Flock<std::fs::File>,
+}
+
+impl Datamover {
+    /// Takes up its journals and goes on with what they say. Must be called in a tokio runtime.
+    pub fn start(settings: &Settings) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&settings.state_path)
+            .with_context(|| format!("cannot make {}", settings.state_path.display()))?;
+        let lock = lock(&settings.state_path)?;
+        let freezes = Journal::open(settings.state_path.join("freezes"))?;
+        let freezes = Freezes::load(freezes, Virsh::new(settings.libvirt_uri.clone()))?;
+        let targets = Targets::new(&settings.targets);
+        targets.watch();
+        let transfers = Arc::new(Transfers::load(Host {
+            targets: targets.clone(),
+            disks: Disks::new(settings),
+            throttle: Throttle::new(settings.transfers.rate_limit_bytes_per_second),
+            checkpoint_interval: settings.transfers.checkpoint_interval,
+            journal: Journal::open(settings.state_path.join("transfers"))?,
+        })?);
+        let workers = start_workers(&transfers, settings.transfers.workers);
+        let daemon = Arc::new(Daemon {
+            host: settings.host.clone(),
+            transfers: transfers.clone(),
+            freezes,
+            targets,
+        });
+        Ok(Self {
+            daemon,
+            transfers,
+            workers,
+            _lock: lock,
+        })
+    }
+
+    /// Answers questions.
+    pub fn responder(&self) -> Arc<dyn amqp::Responder> {
+        self.daemon.clone()
+    }
+
+    /// Checkpoints what is under way and ends.
+    pub async fn stop(self) {
+        self.transfers.stop();
+        let workers = self.workers;
+        let join = tokio::task::spawn_blocking(move || {
+            let panicked = workers
+                .into_iter()
+                .map(JoinHandle::join)
+                .filter(Result::is_err);
+            panicked.count()
+        });
+        match tokio::time::timeout(STOP_LIMIT, join).await {
+            Ok(Ok(0)) => tracing::info!("all transfers are at rest"),
+            // Their checkpoints are on disk: nothing but time is lost.
+            _ => tracing::warn!("stopping although a transfer hangs"),
+        }
+    }
 }
 
 /// Two datamovers on one journal would undo each other's work.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use agent_blocks::{
-    BlocksError, DiskSource, FileTarget, NbdSource, RbdImage, RbdSource, RbdTarget, WriteDisk,
+    BlocksError, DiskSource, FileTarget, RawSource, RbdImage, RbdSource, RbdTarget, WriteDisk,
 };
 use agent_contract::DiskLocation;
 
@@ -38,7 +38,7 @@ impl Disks {
                 RbdSource::open(image, &self.blocks).map(boxed_source)
             }
             DiskLocation::Raw { path } => {
-                NbdSource::of_raw_file(&self.raw(path)?, &self.blocks).map(boxed_source)
+                RawSource::open(&self.raw(path)?, &self.blocks).map(boxed_source)
             }
         };
         opened.map_err(disk("open the disk"))
@@ -86,6 +86,14 @@ impl Disks {
             Ok(real)
         } else {
             Err(refused())
+        }
+    }
+
+    /// Whether a request may name this earlier point of the location, which may be a path too.
+    pub(crate) fn check_point(&self, location: &DiskLocation, point: &str) -> Result<(), String> {
+        match location {
+            DiskLocation::Raw { .. } => self.raw(point).map(|_| ()).map_err(|e| e.to_string()),
+            DiskLocation::Rbd { .. } => Ok(()),
         }
     }
 

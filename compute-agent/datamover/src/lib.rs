@@ -18,5 +18,5 @@ mod settings;
 mod targets;
 mod transfer;
 
-pub use daemon::serve;
+pub use daemon::{Datamover, serve};
 pub use settings::{CephSettings, Settings, TargetSettings, TransferSettings};

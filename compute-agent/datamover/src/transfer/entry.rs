@@ -88,6 +88,9 @@ pub(crate) fn check_job(job: &TransferJob, targets: &Targets, disks: &Disks) -> 
             if let DiskLocation::Rbd { snapshot: None, .. } = job.source {
                 return Err("the source must be a snapshot".to_owned());
             }
+            if let Some(point) = &job.since {
+                disks.check_point(&job.source, point)?;
+            }
             disks.check(&job.source)
         }
         TransferJob::Restore(job) => {

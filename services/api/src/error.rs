@@ -30,13 +30,13 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Conflict(String),
     /// The body is larger than the configuration allows: 413.
-    #[error("the body is larger than {limit_bytes} bytes")]
+    #[error("The body is larger than {limit_bytes} bytes.")]
     TooLarge {
         /// What the configuration allows.
         limit_bytes: usize,
     },
     /// Another service does not answer: 503, to be tried again.
-    #[error("{service} does not answer at the moment; try again")]
+    #[error("{service} does not answer at the moment; try again.")]
     Unavailable {
         /// Which one, by its name.
         service: &'static str,

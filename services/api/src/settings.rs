@@ -63,3 +63,41 @@ impl Settings {
 fn one_a_core() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, ConfigError> {
+        let needed = "[keystone]\nauth_url = http://keystone:5000\nusername = u\npassword = p\n";
+        let files = [needed, text].map(|text| ("appliance.conf".into(), text.to_owned()));
+        Settings::read(&Config::from_texts(files, []).unwrap())
+    }
+
+    #[test]
+    fn without_a_word_in_the_file_the_defaults_hold() {
+        let settings = read("").unwrap();
+        assert_eq!(
+            (settings.listen.to_string().as_str(), settings.port),
+            ("127.0.0.1", 8780)
+        );
+        assert_eq!(settings.trustee_roles, ["member", "creator"]);
+        assert_eq!(settings.max_body_bytes, 1024 * 1024);
+        assert_eq!(settings.target_id, None);
+        assert!(
+            !format!("{settings:?}").contains("sqlite:"),
+            "it may hold a password"
+        );
+    }
+
+    #[test]
+    fn what_is_set_is_read() {
+        let text = "[keystone]\ntrustee_roles = a, b\n[api]\nworkers = 3\nmax_body_bytes = 9\n\
+                    [policy]\nfile = /p.yaml\n[target]\nid = main\n";
+        let settings = read(text).unwrap();
+        assert_eq!(settings.trustee_roles, ["a", "b"]);
+        assert_eq!((settings.workers.get(), settings.max_body_bytes), (3, 9));
+        assert_eq!(settings.policy_file, Some("/p.yaml".into()));
+        assert_eq!(settings.target_id.as_deref(), Some("main"));
+    }
+}

@@ -89,16 +89,21 @@ pub(crate) fn name_or_none(given: Option<String>) -> Option<String> {
 
 /// The contract's columns hold 255 characters; a line break in a name breaks every table.
 pub(crate) fn check_name(name: &str) -> Result<(), ApiError> {
-    let length = name.chars().count();
+    check_short("name", name)
+}
+
+/// The same of another field that is kept in such a column.
+pub(crate) fn check_short(field: &str, text: &str) -> Result<(), ApiError> {
+    let length = text.chars().count();
     if length > 255 {
         return Err(ApiError::BadRequest(format!(
-            "The name has {length} characters, 255 are allowed."
+            "The {field} has {length} characters, 255 are allowed."
         )));
     }
-    if name.chars().any(char::is_control) {
-        return Err(ApiError::BadRequest(
-            "The name holds control characters.".to_owned(),
-        ));
+    if text.chars().any(char::is_control) {
+        return Err(ApiError::BadRequest(format!(
+            "The {field} holds control characters."
+        )));
     }
     Ok(())
 }

@@ -196,6 +196,8 @@ async fn what_cannot_be_meant_is_refused_by_name() {
         ("instances", json!([]), 400, "at least one instance"),
         ("name", json!("x".repeat(256)), 400, "255"),
         ("name", json!("a\nb"), 400, "control"),
+        ("source_platform", json!("x".repeat(256)), 400, "255"),
+        ("metadata", json!({"k".repeat(256): "v"}), 400, "255"),
         ("jobschedule", json!({"interval": "often"}), 400, "interval"),
         ("jobschedule", json!({"timezone": "Mars"}), 400, "timezone"),
         ("encryption", json!(true), 400, "not supported"),

@@ -23,7 +23,7 @@ use crate::cloud;
 use crate::error::ApiError;
 use crate::lookup::id_of;
 use crate::v1::trust::ensure_trust;
-use crate::v1::wire::{Links, check_name, name_or_none};
+use crate::v1::wire::{Links, check_name, check_short, name_or_none};
 
 const DEFAULT_NAME: &str = "workload";
 
@@ -66,6 +66,10 @@ struct Wanted {
 fn read(given: NewWorkloadObject, access: &Access) -> Result<Wanted, ApiError> {
     let name = name_or_none(given.name).unwrap_or_else(|| DEFAULT_NAME.to_owned());
     check_name(&name)?;
+    check_short(
+        "source_platform",
+        given.source_platform.as_deref().unwrap_or_default(),
+    )?;
     if given.encryption == Some(true) {
         return Err(ApiError::BadRequest(
             "Encrypted workloads are not supported.".to_owned(),

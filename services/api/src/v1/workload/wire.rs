@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::refusal::not_found;
-use crate::v1::wire::{Link, Links, Moment, lenient_bool};
+use crate::v1::wire::{Link, Links, Moment, check_short, lenient_bool};
 
 /// `{"workload": {..}}` of a request to make one.
 #[derive(Deserialize, ToSchema)]
@@ -92,6 +92,9 @@ pub(super) fn metadata_strings(
         .into_iter()
         .map(|(key, value)| (key, text(value)))
         .collect();
+    for key in kept.keys() {
+        check_short("metadata key", key)?;
+    }
     match kept.get("policy_id").filter(|id| !id.is_empty()) {
         Some(policy_id) => Err(not_found("policy", policy_id)),
         None => Ok(kept),

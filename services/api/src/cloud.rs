@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use services_db::Member;
 use services_keystone::{Keystone, RetryPolicy};
 use services_openstack::{Cloud, CloudErrorKind};
-use services_types::{ServerId, WorkloadId};
+use services_types::WorkloadId;
 
 use crate::access::Access;
 use crate::error::ApiError;
@@ -34,10 +35,11 @@ pub(crate) async fn as_caller(
     Ok(services_openstack::connect(session, PATIENCE).await?)
 }
 
-/// Writes on servers which workload protects them.
+/// Writes on servers which workload protects them. One that is gone stays a member without a label:
+/// its backups are still there to be restored.
 pub(crate) async fn label(
     cloud: &dyn Cloud,
-    servers: impl IntoIterator<Item = &ServerId>,
+    servers: &[Member],
     workload_id: WorkloadId,
     name: &str,
 ) -> Result<(), ApiError> {
@@ -49,19 +51,27 @@ pub(crate) async fn label(
         ),
     ]);
     for server in servers {
-        cloud.compute().server_metadata_set(server, &labels).await?;
+        match cloud
+            .compute()
+            .server_metadata_set(&server.server_id, &labels)
+            .await
+        {
+            Err(error) if error.is_not_found() => {}
+            other => other?,
+        }
     }
     Ok(())
 }
 
 /// Takes the labels off servers that left a workload; a server that is gone needs none.
-pub(crate) async fn unlabel(
-    cloud: &dyn Cloud,
-    servers: impl IntoIterator<Item = &ServerId>,
-) -> Result<(), ApiError> {
+pub(crate) async fn unlabel(cloud: &dyn Cloud, servers: &[Member]) -> Result<(), ApiError> {
     for server in servers {
         for key in [WORKLOAD_ID, WORKLOAD_NAME] {
-            match cloud.compute().server_metadata_remove(server, key).await {
+            match cloud
+                .compute()
+                .server_metadata_remove(&server.server_id, key)
+                .await
+            {
                 Err(error) if error.kind() != CloudErrorKind::NotFound => return Err(error.into()),
                 _ => {}
             }

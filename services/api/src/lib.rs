@@ -19,6 +19,7 @@ mod policy;
 mod refusal;
 mod routes;
 pub mod settings;
+mod uninterrupted;
 mod v1;
 
 pub use app::{Shared, StartError, listen};

@@ -1,5 +1,7 @@
 //! Workloads: shapes, and what a workload may be made of.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use services_openstack::fake::{Effect, Fault};
 use services_types::{PARALLEL, SERIAL};
@@ -249,6 +251,48 @@ async fn a_workload_whose_servers_cannot_be_labelled_is_taken_back() {
         json!([])
     );
     tenant.workload("daily", &[&server]).await;
+}
+
+#[tokio::test]
+async fn a_workload_is_completed_although_its_client_went_away() {
+    let site = Site::start().await;
+    let tenant = site.tenant().await;
+    let server = tenant.server("web").await;
+    let is_slow = Effect::Delay(Duration::from_millis(700));
+    site.cloud.inject(Fault::on("POST", "metadata", is_slow));
+    let asked = tenant.post("workloads", new_workload("daily", &[&server]));
+    let gone = tokio::time::timeout(Duration::from_millis(350), asked).await;
+    assert!(gone.is_err(), "the request was to take longer");
+    let limit = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let list = tenant.get("workloads").await.ok(200);
+        if list["workloads"][0]["status"] == "available" {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < limit, "{list}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(
+        tenant
+            .server_metadata(&server)
+            .await
+            .contains_key("workload_id")
+    );
+}
+
+#[tokio::test]
+async fn a_workload_whose_server_was_lost_can_still_be_renamed() {
+    let site = Site::start().await;
+    let tenant = site.tenant().await;
+    let (web, db) = (tenant.server("web").await, tenant.server("db").await);
+    let id = tenant.workload("daily", &[&web, &db]).await;
+    site.cloud.lose(web.as_str());
+    let change = json!({"workload": {"name": "nightly"}});
+    tenant.put(&format!("workloads/{id}"), change).await.ok(202);
+    assert_eq!(
+        tenant.server_metadata(&db).await["workload_name"],
+        "nightly"
+    );
 }
 
 #[tokio::test]

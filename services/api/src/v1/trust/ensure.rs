@@ -8,6 +8,7 @@ use services_types::{ProjectId, WorkloadStatus};
 use crate::access::Access;
 use crate::app::Shared;
 use crate::error::ApiError;
+use crate::uninterrupted::uninterrupted;
 
 /// The caller's trust; made anew where there is none, or none that still lets us log in.
 pub(crate) async fn ensure_trust(shared: &Shared, access: &Access) -> Result<Trust, ApiError> {
@@ -21,12 +22,13 @@ pub(crate) async fn ensure_trust(shared: &Shared, access: &Access) -> Result<Tru
             shared.trustee_roles.join(", ")
         )));
     }
-    // Two requests that both find no trust must not both make one: the second would revoke the first's.
-    let _one_at_a_time = shared.making_trust.lock().await;
-    match good_trust(shared, access).await? {
-        Some(trust) => Ok(trust),
-        None => make(shared, access, roles).await,
-    }
+    uninterrupted(make_unless(
+        shared.clone(),
+        access.clone(),
+        roles,
+        |_, _| true,
+    ))
+    .await
 }
 
 /// Makes a trust with these roles, unless the caller's has exactly them.
@@ -35,10 +37,27 @@ pub(super) async fn replace_trust(
     access: &Access,
     roles: Vec<String>,
 ) -> Result<Trust, ApiError> {
+    let has_exactly = |trust: &Trust, roles: &[String]| trust.roles == roles.join(",");
+    uninterrupted(make_unless(
+        shared.clone(),
+        access.clone(),
+        roles,
+        has_exactly,
+    ))
+    .await
+}
+
+/// Two requests that both find no trust must not both make one: the second would revoke the first's.
+async fn make_unless(
+    shared: Shared,
+    access: Access,
+    roles: Vec<String>,
+    is_enough: impl Fn(&Trust, &[String]) -> bool,
+) -> Result<Trust, ApiError> {
     let _one_at_a_time = shared.making_trust.lock().await;
-    match good_trust(shared, access).await? {
-        Some(trust) if trust.roles == roles.join(",") => Ok(trust),
-        _ => make(shared, access, roles).await,
+    match good_trust(&shared, &access).await? {
+        Some(trust) if is_enough(&trust, &roles) => Ok(trust),
+        _ => make(&shared, &access, roles).await,
     }
 }
 

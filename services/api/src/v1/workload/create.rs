@@ -4,10 +4,12 @@
 //! on the servers, then the labels on the servers. Labels that cannot be written take the workload
 //! back by its usual deletion, which the engine carries out.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Utc;
-use services_db::NewWorkload;
+use services_db::{NewWorkload, Workload};
 use services_foundation::error_chain::ErrorChain;
 use services_openstack::Cloud;
 use services_types::{FlowId, JobSchedule, SERIAL, WorkloadId, WorkloadTypeId};
@@ -22,6 +24,7 @@ use crate::body::Json;
 use crate::cloud;
 use crate::error::ApiError;
 use crate::lookup::id_of;
+use crate::uninterrupted::uninterrupted;
 use crate::v1::trust::ensure_trust;
 use crate::v1::wire::{Links, check_name, check_short, name_or_none};
 
@@ -50,8 +53,7 @@ pub(crate) async fn handle(
     )
     .await?;
     ensure_trust(&shared, &access).await?;
-    let workload = shared.datastore.workload_create(new.row.clone()).await?;
-    finish(&shared, &*cloud, &new.row).await?;
+    let workload = uninterrupted(make(shared.as_ref().clone(), cloud, new.row)).await?;
     let links = Links::of(&request);
     Ok(HttpResponse::Accepted().json(WorkloadAnswer {
         workload: WorkloadObject::new(&workload, &links),
@@ -103,28 +105,33 @@ fn read(given: NewWorkloadObject, access: &Access) -> Result<Wanted, ApiError> {
     })
 }
 
-async fn finish(shared: &Shared, cloud: &dyn Cloud, new: &NewWorkload) -> Result<(), ApiError> {
-    let servers = new.members.iter().map(|member| &member.server_id);
-    let Err(refused) = cloud::label(cloud, servers, new.id, &new.name).await else {
-        return Ok(shared.datastore.workload_set_available(new.id).await?);
-    };
+async fn make(
+    shared: Shared,
+    cloud: Arc<dyn Cloud>,
+    new: NewWorkload,
+) -> Result<Workload, ApiError> {
+    let workload = shared.datastore.workload_create(new.clone()).await?;
+    match cloud::label(&*cloud, &new.members, new.id, &new.name).await {
+        Ok(()) => shared.datastore.workload_set_available(new.id).await?,
+        Err(refused) => {
+            take_back(&shared, new.id, &refused).await;
+            return Err(refused);
+        }
+    }
+    Ok(workload)
+}
+
+async fn take_back(shared: &Shared, id: WorkloadId, refused: &ApiError) {
     let message = format!("its servers could not be labelled: {refused}");
     let taken_back = async {
+        shared.datastore.workload_set_error(id, &message).await?;
         shared
             .datastore
-            .workload_set_error(new.id, &message)
-            .await?;
-        shared
-            .datastore
-            .workload_delete_request(new.id, FlowId::random())
+            .workload_delete_request(id, FlowId::random())
             .await
     };
     if let Err(error) = taken_back.await {
-        tracing::error!(
-            workload_id = %new.id,
-            error = %ErrorChain(&error),
-            "A workload that could not be made could not be taken back either"
-        );
+        let error = ErrorChain(&error);
+        tracing::error!(workload_id = %id, %error, "A half-made workload could not be taken back");
     }
-    Err(refused)
 }

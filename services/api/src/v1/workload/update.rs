@@ -15,6 +15,7 @@ use crate::body::Json;
 use crate::cloud;
 use crate::error::ApiError;
 use crate::lookup;
+use crate::uninterrupted::uninterrupted;
 use crate::v1::wire::{Links, Named, check_name, name_or_none};
 
 /// Changes what is named, all of it or nothing. The servers' labels follow; where that fails, the
@@ -29,12 +30,7 @@ pub(crate) async fn handle(
     let before = lookup::workload(&shared.datastore, &access, &path.id).await?;
     let members = new_members(&shared, &access, &before, &body.workload).await?;
     let change = read(body.workload, &before, members)?;
-    let needs_labels = change.members.is_some() || change.name.is_some();
-    let changed = shared.datastore.workload_update(before.id, change).await?;
-    if needs_labels {
-        relabel(&shared, &access, before.id, &changed.removed).await?;
-    }
-    let workload = shared.datastore.workload_fetch(before.id).await?;
+    let workload = uninterrupted(apply(shared.as_ref().clone(), access, before.id, change)).await?;
     let links = Links::of(&request);
     Ok(HttpResponse::Accepted().json(WorkloadAnswer {
         workload: WorkloadObject::new(&workload, &links),
@@ -86,16 +82,29 @@ fn bad_schedule(error: services_types::InvalidSchedule) -> ApiError {
     ApiError::BadRequest(error.to_string())
 }
 
+async fn apply(
+    shared: Shared,
+    access: Access,
+    id: WorkloadId,
+    change: WorkloadChange,
+) -> Result<Workload, ApiError> {
+    let needs_labels = change.members.is_some() || change.name.is_some();
+    let changed = shared.datastore.workload_update(id, change).await?;
+    let workload = shared.datastore.workload_fetch(id).await?;
+    if needs_labels {
+        relabel(&shared, &access, &workload, &changed.removed).await?;
+    }
+    Ok(workload)
+}
+
 async fn relabel(
     shared: &Shared,
     access: &Access,
-    id: WorkloadId,
+    workload: &Workload,
     removed: &[Member],
 ) -> Result<(), ApiError> {
     let cloud = cloud::as_caller(&shared.keystone, access).await?;
-    let workload = shared.datastore.workload_fetch(id).await?;
-    let members = shared.datastore.workload_members(id).await?;
-    cloud::unlabel(&*cloud, removed.iter().map(|member| &member.server_id)).await?;
-    let servers = members.iter().map(|member| &member.server_id);
-    cloud::label(&*cloud, servers, id, &workload.name).await
+    let members = shared.datastore.workload_members(workload.id).await?;
+    cloud::unlabel(&*cloud, removed).await?;
+    cloud::label(&*cloud, &members, workload.id, &workload.name).await
 }

@@ -1,5 +1,6 @@
 //! From a location in a request to a disk that can be read or written.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use agent_blocks::{
@@ -78,22 +79,35 @@ impl Disks {
     fn raw(&self, path: &str) -> Result<PathBuf, JobError> {
         let refused = || JobError::Refused(format!("{path} is not in [raw] allowed_paths"));
         let real = Path::new(path).canonicalize().map_err(|_| refused())?;
-        let allowed = self
-            .raw_allowed_paths
-            .iter()
-            .filter_map(|folder| folder.canonicalize().ok());
-        if allowed.into_iter().any(|folder| real.starts_with(folder)) {
+        if self.is_allowed(&real) {
             Ok(real)
         } else {
             Err(refused())
         }
     }
 
-    /// Whether a request may name this earlier point of the location, which may be a path too.
-    pub(crate) fn check_point(&self, location: &DiskLocation, point: &str) -> Result<(), String> {
-        match location {
-            DiskLocation::Raw { .. } => self.raw(point).map(|_| ()).map_err(|e| e.to_string()),
-            DiskLocation::Rbd { .. } => Ok(()),
+    fn is_allowed(&self, real: &Path) -> bool {
+        let allowed = self
+            .raw_allowed_paths
+            .iter()
+            .filter_map(|folder| folder.canonicalize().ok());
+        allowed.into_iter().any(|folder| real.starts_with(folder))
+    }
+
+    /// Whether a request may name this earlier state of the disk: that of a raw file is a path too. A
+    /// copy that is gone is found out later, by who makes a full backup then.
+    pub(crate) fn check_since(&self, source: &DiskLocation, since: &str) -> Result<(), String> {
+        let DiskLocation::Raw { .. } = source else {
+            return Ok(());
+        };
+        let path = Path::new(since);
+        let real = path.canonicalize().or_else(|error| match path.parent() {
+            Some(folder) if error.kind() == ErrorKind::NotFound => folder.canonicalize(),
+            _ => Err(error),
+        });
+        match real {
+            Ok(real) if self.is_allowed(&real) => Ok(()),
+            _ => Err(format!("{since} is not in [raw] allowed_paths")),
         }
     }
 

@@ -24,6 +24,10 @@ use super::settings::queue_of;
 use super::{BusError, BusSettings};
 use crate::{Answer, HostStatus, Question};
 
+/// Much longer than a host takes for an answer that needs no guest.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A broker may refuse as fast as it is asked.
+const LOST_PAUSE: Duration = Duration::from_millis(100);
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 type Waiting = HashMap<String, oneshot::Sender<Reply>>;
@@ -78,7 +82,9 @@ impl BusClient {
             .list(Utc::now(), self.shared.settings.silence_limit())
     }
 
-    /// Asks, and asks again over a new connection if the first one breaks, until `patience` ends.
+    /// Asks, and asks again until `patience` ends: over a new connection if the first one breaks, and
+    /// whenever nothing came back for a while, since a question that a dying datamover has taken is
+    /// lost with it.
     pub async fn ask(
         &self,
         host: &str,
@@ -91,10 +97,15 @@ impl BusClient {
             waited: patience,
         };
         loop {
-            let attempt = tokio::time::timeout_at(deadline, self.attempt(host, question, deadline));
-            match attempt.await {
-                Err(_) => return Err(error),
-                Ok(Err(broken @ BusError::Lost { .. })) => error = broken,
+            let until = deadline.min(Instant::now() + ASK_AGAIN_AFTER);
+            let attempt = self.attempt(host, question, until);
+            match tokio::time::timeout_at(until, attempt).await {
+                Err(_) if until == deadline => return Err(error),
+                Err(_) => {}
+                Ok(Err(broken @ BusError::Lost { .. })) if until < deadline => {
+                    error = broken;
+                    tokio::time::sleep_until(until.min(Instant::now() + LOST_PAUSE)).await;
+                }
                 Ok(result) => return result,
             }
         }
@@ -106,10 +117,7 @@ impl BusClient {
         question: &Question,
         deadline: Instant,
     ) -> Result<Answer, BusError> {
-        let stopped = || BusError::Lost {
-            doing: "stopping",
-            source: None,
-        };
+        let stopped = || BusError::Stopped;
         let mut session_watch = self.session.clone();
         let session = session_watch
             .wait_for(Option::is_some)

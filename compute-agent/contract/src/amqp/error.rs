@@ -24,6 +24,9 @@ pub enum BusError {
         #[source]
         source: Option<lapin::Error>,
     },
+    /// This program ends.
+    #[error("stopping")]
+    Stopped,
     /// No datamover listens under this name.
     #[error("no datamover listens on host {host}")]
     NobodyListens {

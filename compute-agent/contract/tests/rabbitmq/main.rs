@@ -193,6 +193,18 @@ async fn both_ends_find_the_broker_again_after_it_was_killed() {
     ends.until_heard().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_stopped_says_so_at_once() {
+    let stop = CancellationToken::new();
+    let client = BusClient::start(settings("rabbit://127.0.0.1:1"), "test", stop.clone());
+    stop.cancel();
+    let error = client
+        .ask("compute1", &question().0, PATIENCE)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, BusError::Stopped), "{error:?}");
+}
+
 /// Debian's own interpreter: oslo.messaging comes with the distribution.
 async fn python(script: &str, arguments: &[&str]) -> tokio::process::Child {
     let mut child = tokio::process::Command::new("/usr/bin/python3")

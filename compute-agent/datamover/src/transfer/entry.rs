@@ -88,8 +88,8 @@ pub(crate) fn check_job(job: &TransferJob, targets: &Targets, disks: &Disks) -> 
             if let DiskLocation::Rbd { snapshot: None, .. } = job.source {
                 return Err("the source must be a snapshot".to_owned());
             }
-            if let Some(point) = &job.since {
-                disks.check_point(&job.source, point)?;
+            if let Some(since) = &job.since {
+                disks.check_since(&job.source, since)?;
             }
             disks.check(&job.source)
         }

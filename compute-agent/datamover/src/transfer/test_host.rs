@@ -50,12 +50,14 @@ pub(crate) fn host_with(folder: TempDir, target: Arc<dyn Target>) -> TestHost {
     TestHost { folder, host }
 }
 
+type AtCheckpoint = Box<dyn Fn(u32, &Ticket) + Sync>;
+
 /// One transfer's life over several runs.
 pub(crate) struct Life {
     pub(crate) id: TransferId,
     pub(crate) work: Mutex<Option<Work>>,
     /// Called at each checkpoint with its number.
-    pub(crate) at_checkpoint: Box<dyn Fn(u32, &Ticket) + Sync>,
+    pub(crate) at_checkpoint: AtCheckpoint,
 }
 
 impl Life {

@@ -1,0 +1,14 @@
+//! `backstay-datamover` as it runs on a host, over a real RabbitMQ, as an unprivileged user.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests fail the test and say why"
+)]
+
+mod datamover;
+mod freeze;
+mod rbd;
+mod target;
+mod transfer;

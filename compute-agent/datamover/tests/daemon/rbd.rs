@@ -42,7 +42,7 @@ impl Volume {
 
     fn qemu(&self, snapshot: Option<&str>) -> String {
         let snapshot = snapshot
-            .map(|name| format!(",snapshot={name}"))
+            .map(|name| format!(",file.snapshot={name}"))
             .unwrap_or_default();
         let conf = "conf=/etc/ceph/ceph.conf,user=admin";
         format!(

@@ -72,7 +72,7 @@ impl Freezes {
         let mut entries = BTreeMap::new();
         for (id, entry) in journal.load::<Entry>()? {
             if !entry.may_be_frozen() && entry.deadline_at < Utc::now() - KEPT {
-                journal.remove(id, &[])?;
+                journal.remove(id)?;
                 continue;
             }
             entries.insert(id, Known::new(entry));

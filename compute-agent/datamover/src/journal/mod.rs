@@ -52,7 +52,9 @@ impl Journal {
         path: &Path,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), JournalError> {
-        let new = path.with_extension("new");
+        // An entry and a file beside it are written side by side.
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
         let write_new = || {
             let mut file = File::create(&new)?;
             write(&mut file)?;
@@ -68,19 +70,19 @@ impl Journal {
         self.folder.join(format!("{id}.{extension}"))
     }
 
-    /// Removes the entry and all files beside it.
-    pub(crate) fn remove(&self, id: Uuid, extensions: &[&str]) -> Result<(), JournalError> {
-        // The entry last: what is found without one is never looked at.
-        for extension in extensions.iter().chain([&"json"]) {
-            let path = self.file(id, extension);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed("remove", &path)(error));
-                }
-                _ => {}
+    /// Removes the entry.
+    pub(crate) fn remove(&self, id: Uuid) -> Result<(), JournalError> {
+        self.remove_file(&self.file(id, "json"))
+    }
+
+    /// Removes a file beside it; none is fine.
+    pub(crate) fn remove_file(&self, path: &Path) -> Result<(), JournalError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", path)(error))
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// All entries. One that cannot be read is told of and left where it is: it must not keep the
@@ -120,9 +122,28 @@ fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> JournalErro
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use uuid::Uuid;
 
     use super::Journal;
+
+    #[test]
+    fn an_entry_and_a_file_beside_it_are_written_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path().into()).unwrap();
+        let id = Uuid::new_v4();
+        let plan = journal.file(id, "plan");
+        journal
+            .replace(&plan, |file| {
+                file.write_all(b"one")?;
+                journal.save(id, &1).unwrap();
+                file.write_all(b"two")
+            })
+            .unwrap();
+        assert_eq!(std::fs::read(&plan).unwrap(), b"onetwo");
+        assert_eq!(journal.load::<u32>().unwrap(), [(id, 1)]);
+    }
 
     #[test]
     fn an_entry_is_found_again_and_a_damaged_one_hides_no_other() {
@@ -133,11 +154,11 @@ mod tests {
         journal.save(one, &2).unwrap();
         journal.save(two, &3).unwrap();
         std::fs::write(journal.file(two, "json"), b"{").unwrap();
-        std::fs::write(journal.file(two, "new"), b"{").unwrap();
+        std::fs::write(journal.file(two, "json.new"), b"{").unwrap();
         std::fs::write(journal.folder.join("x.json"), b"1").unwrap();
         assert_eq!(journal.load::<u32>().unwrap(), [(one, 2)]);
-        journal.remove(one, &["plan"]).unwrap();
-        journal.remove(one, &["plan"]).unwrap();
+        journal.remove(one).unwrap();
+        journal.remove(one).unwrap();
         assert!(journal.load::<u32>().unwrap().is_empty());
     }
 }

@@ -98,7 +98,10 @@ impl Transfers {
             if slot.entry.is_active() || slot.entry.changed_at > limit {
                 return true;
             }
-            let removed = self.host.journal.remove(id.0, &["plan"]);
+            // A failed one may have a plan yet; the entry goes last, without it nobody finds the plan.
+            let plan = self.host.plan_path(*id);
+            let removed = self.host.journal.remove_file(&plan);
+            let removed = removed.and_then(|()| self.host.journal.remove(id.0));
             if let Err(error) = &removed {
                 tracing::warn!(transfer = %id, "cannot be forgotten: {}", ErrorChain(error));
             }
@@ -219,7 +222,16 @@ impl Transfers {
         (entry.state, entry.work) = (TransferState::Cancelled, None);
         self.save(&entry)?;
         slot.entry = entry;
+        self.forget_plan(id);
         Ok(slot.status())
+    }
+
+    /// Nobody goes on with it.
+    fn forget_plan(&self, id: TransferId) {
+        let removed = self.host.journal.remove_file(&self.host.plan_path(id));
+        if let Err(error) = removed {
+            tracing::warn!(transfer = %id, "{}", ErrorChain(&error));
+        }
     }
 
     /// Lets all workers end soon; what they are at is kept to be gone on with.
@@ -270,6 +282,8 @@ impl Transfers {
         if let Err(error) = saved {
             // It is told of nevertheless; after a restart it is carried out again.
             tracing::error!(transfer = %id, "how it ended is not on disk: {}", ErrorChain(&error));
+        } else if drop_work {
+            self.forget_plan(id);
         }
         if let Some(slot) = self.lock().by_id.get_mut(&id) {
             slot.is_held = false;

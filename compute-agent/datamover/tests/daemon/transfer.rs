@@ -90,6 +90,14 @@ async fn a_disk_is_backed_up_restored_and_removed() {
     }
     assert!(!datamover.path("target/w/b").exists() && !datamover.path("target/w/b.index").exists());
     assert!(!datamover.log().contains(datamover.broker.password()));
+    let state = fs::read_dir(datamover.path("state/transfers")).unwrap();
+    let names = state.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert!(
+        names
+            .collect::<Vec<_>>()
+            .iter()
+            .all(|name| name.ends_with(".json"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::unistd::{Whence, lseek};
+
 use crate::{
     BlocksError, Changes, DiskReader, Extent, ExtentStream, MapDisk, NbdSource, ReadDisk, Settings,
 };
@@ -78,17 +81,35 @@ impl Comparison {
     /// The next step that differs, if there is one.
     fn next_change(&mut self) -> io::Result<Option<Extent>> {
         let (mut now, mut earlier) = (vec![0; STEP], vec![0; STEP]);
-        while self.offset < self.size_bytes {
-            let offset = self.offset;
+        loop {
+            // Where neither file has data, both read as zeroes.
+            let data =
+                next_data(&self.now, self.offset)?.min(next_data(&self.earlier, self.offset)?);
+            let offset = data / STEP as u64 * STEP as u64;
+            let offset = offset.max(self.offset);
+            if offset >= self.size_bytes {
+                return Ok(None);
+            }
             let length = (self.size_bytes - offset).min(STEP as u64);
-            self.offset += length;
+            self.offset = offset + length;
             read_padded(&self.now, &mut now, offset)?;
             read_padded(&self.earlier, &mut earlier, offset)?;
             if now != earlier {
                 return Ok(Some(Extent::data(offset, length)));
             }
         }
-        Ok(None)
+    }
+}
+
+/// Where the next data is from `offset` on; `u64::MAX` when there is none.
+fn next_data(file: &File, offset: u64) -> io::Result<u64> {
+    let from = i64::try_from(offset).map_err(io::Error::other)?;
+    match lseek(file, from, Whence::SeekData) {
+        Ok(found) => u64::try_from(found).map_err(io::Error::other),
+        Err(Errno::ENXIO) => Ok(u64::MAX),
+        // A file system that does not know its holes: all of it is data.
+        Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(offset),
+        Err(errno) => Err(errno.into()),
     }
 }
 

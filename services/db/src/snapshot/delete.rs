@@ -67,7 +67,7 @@ impl Datastore {
         .await
     }
 
-    /// Its deletion failed: back to `available` if it can still be restored, else `error` with what its
+    /// Its deletion failed: back to `available` if it can still be restored, else `error`; with what its
     /// owner shall read; the workload is unlocked. Twice is once.
     pub async fn snapshot_delete_fail(
         &self,
@@ -87,7 +87,7 @@ impl Datastore {
                 };
                 change(connection, id, to, now)?;
                 diesel::update(snapshots::table.find(id.to_string()))
-                    .set(snapshots::error_msg.eq((!is_restorable).then_some(message.as_str())))
+                    .set(snapshots::error_msg.eq(message.as_str()))
                     .execute(connection)?;
                 unlock(connection, &claim, now)
             },

@@ -57,4 +57,15 @@ impl Step for DropSuperseded {
         }
         Ok(warnings)
     }
+
+    /// The new Cinder snapshots go with the undo of the step that took them, so they are no base for
+    /// the next incremental; the old ones are gone or stay marked as superseded.
+    async fn undo(&self, cx: &StepContext) -> Result<(), StepFailure> {
+        let taken = cx.output_of::<TakeVolumeSnapshots>()?;
+        cx.db().volume_anchors_clear(cx.claim()).await?;
+        Ok(cx
+            .db()
+            .volume_anchors_forget(cx.claim(), taken.into_values().collect())
+            .await?)
+    }
 }

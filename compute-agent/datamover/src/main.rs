@@ -23,7 +23,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(&arguments.config_file).context("cannot start")?;
     telemetry::init(&config.get_or("DEFAULT", "log_level", String::new())?)?;
     let settings = Settings::from_config(&config).context("cannot start")?;
-    config.warn_about_unknown();
+    config.warn_about_unknown(include_str!("../../../packaging/etc/datamover.conf"));
     // Two libraries bring one each; neither may be picked by chance.
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()

@@ -37,6 +37,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(&arguments.config_file)?;
     telemetry::init(&config.get_or("DEFAULT", "log_level", String::new())?)?;
     let settings = Settings::read(&config)?;
+    config.warn_about_unknown(include_str!("../../../packaging/etc/appliance.conf"));
     // Two libraries bring one each; neither may be picked by chance.
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()

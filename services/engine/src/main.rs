@@ -70,7 +70,7 @@ async fn start(files: &[PathBuf]) -> anyhow::Result<()> {
         bail!("another TLS provider is installed already");
     }
     let services = services(&config).await?;
-    config.warn_about_unknown();
+    config.warn_about_unknown(include_str!("../../../packaging/etc/appliance.conf"));
     let stop = shutdown::on_signal()?;
     info!(holder = services.settings.holder, "engine is up");
     services_engine::run(Arc::new(services), stop).await;

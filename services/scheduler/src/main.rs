@@ -26,6 +26,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(&arguments.config_file)?;
     telemetry::init(&config.get_or("DEFAULT", "log_level", String::new())?)?;
     let settings = Settings::read(&config)?;
+    config.warn_about_unknown(include_str!("../../../packaging/etc/appliance.conf"));
     let stop = shutdown::on_signal().context("watch for signals")?;
     let datastore = Datastore::connect(settings.database.expose_secret()).await?;
     datastore.migrate().await?;

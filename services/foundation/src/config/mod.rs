@@ -210,11 +210,25 @@ impl Config {
         lines.chain(variables).collect()
     }
 
-    /// One warning for each of [`Config::unknown`].
-    pub fn warn_about_unknown(&self) {
-        for name in self.unknown() {
+    /// One warning for each of [`Config::unknown`] that the sample does not have either: programs that
+    /// share a file leave each other's settings alone. In `sample` a key may stand behind a `#`.
+    pub fn warn_about_unknown(&self, sample: &str) {
+        for name in self.strange(sample) {
             tracing::warn!("{name} is not a setting of this program and is ignored");
         }
+    }
+
+    fn strange(&self, sample: &str) -> Vec<String> {
+        let documented = documented(sample);
+        let is_documented = |line: &String| {
+            documented
+                .iter()
+                .any(|(name, variable)| line == variable || line.ends_with(name))
+        };
+        self.unknown()
+            .into_iter()
+            .filter(|line| !is_documented(line))
+            .collect()
     }
 
     fn parsed<T>(
@@ -276,6 +290,25 @@ impl Config {
 
 fn display(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// The keys of a sample file, as [`Config::unknown`] writes them: `: [section] key` and the variable.
+fn documented(sample: &str) -> Vec<(String, String)> {
+    let mut section = String::new();
+    let mut names = Vec::new();
+    for line in sample.lines() {
+        let line = line.trim().trim_start_matches('#').trim();
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            section = name.to_owned();
+        } else if let Some((key, _)) = line.split_once('=') {
+            let key = key.trim();
+            names.push((format!(": [{section}] {key}"), variable(&section, key)));
+        }
+    }
+    names
 }
 
 fn variable(section: &str, key: &str) -> String {

@@ -153,3 +153,13 @@ fn what_nobody_asked_for_is_unknown() {
         ["/etc/0.conf: [a] log_levle", "BACKSTAY_B__Y"]
     );
 }
+
+#[test]
+fn a_setting_of_another_program_that_shares_the_file_is_not_strange() {
+    let text = "[api]\nport = 1\nprot = 2\n[engine]\nworkers = 3\n".to_owned();
+    let environment = [("BACKSTAY_API__LISTEN".to_owned(), "::".to_owned())];
+    let config = Config::from_texts(vec![("a.conf".into(), text)], environment).unwrap();
+    assert_eq!(config.get::<u16>("engine", "workers").unwrap(), Some(3));
+    let sample = "[api]\n#listen = 127.0.0.1\n# Where to listen.\n#port = 8780\n";
+    assert_eq!(config.strange(sample), ["a.conf: [api] prot"]);
+}

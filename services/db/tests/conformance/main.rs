@@ -65,6 +65,7 @@ checks! {
     workload_lock {
         one_flow_at_a_time_holds_the_lock,
         members_stay_while_a_flow_works,
+        an_owner_can_unlock_and_no_second_operation_begins,
         a_flow_that_cannot_put_it_right_leaves_an_error,
     }
     workload_delete {

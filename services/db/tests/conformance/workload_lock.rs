@@ -1,9 +1,9 @@
 //! One flow at a time works on a workload.
 
 use services_db::{Conflict, Datastore, Stopped, WorkloadChange};
-use services_types::WorkloadStatus;
+use services_types::{FlowId, WorkloadStatus};
 
-use crate::build::{claimed_snapshot, conflict, member, workload};
+use crate::build::{claimed_snapshot, conflict, member, new_snapshot, workload};
 
 pub(crate) async fn one_flow_at_a_time_holds_the_lock(store: Datastore) {
     let id = workload(&store, &["a"]).await;
@@ -80,4 +80,21 @@ pub(crate) async fn a_flow_that_cannot_put_it_right_leaves_an_error(store: Datas
     assert_eq!(wrong.error_msg.as_deref(), Some("volume v-1 was left"));
     let refused = conflict(store.workload_lock(&claim).await);
     assert_eq!(refused, Conflict::WorkloadState(WorkloadStatus::Error));
+}
+
+pub(crate) async fn an_owner_can_unlock_and_no_second_operation_begins(store: Datastore) {
+    let id = workload(&store, &["a"]).await;
+    let (_, claim) = claimed_snapshot(&store, id).await;
+    store.workload_lock(&claim).await.unwrap();
+    store.workload_unlock_by_owner(id).await.unwrap();
+    store.workload_unlock_by_owner(id).await.unwrap();
+    let workload = store.workload_fetch(id).await.unwrap();
+    assert_eq!(workload.status, WorkloadStatus::Available);
+    let second = store.snapshot_request(new_snapshot(id), FlowId::random());
+    assert_eq!(conflict(second.await), Conflict::SnapshotRunning);
+    // The flow itself is not disturbed.
+    store
+        .snapshot_fail(&claim, Stopped::Failed, "x")
+        .await
+        .unwrap();
 }

@@ -21,6 +21,8 @@ mod private_broker;
 mod seen;
 mod server;
 mod settings;
+#[cfg(feature = "test-support")]
+mod shared_broker;
 mod transport_url;
 
 pub use client::BusClient;
@@ -29,4 +31,6 @@ pub use error::BusError;
 pub use private_broker::PrivateBroker;
 pub use server::{Responder, serve};
 pub use settings::BusSettings;
+#[cfg(feature = "test-support")]
+pub use shared_broker::SharedBroker;
 pub use transport_url::{TransportUrl, TransportUrlError};

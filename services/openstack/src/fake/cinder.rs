@@ -109,7 +109,8 @@ fn volume_create(state: &mut State, who: &Who, call: &Call) -> Outcome {
         ));
     }
     let id = new_id();
-    files::make(&files::volume_path(state.folder.path(), &id), size).map_err(broken_disk)?;
+    let path = files::volume_path(state.folder.path(), &id);
+    files::make(&path, size, state.file_owner).map_err(broken_disk)?;
     let body = json!({
         "id": id,
         "name": call.text("/volume/name"),

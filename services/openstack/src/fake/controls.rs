@@ -118,6 +118,31 @@ impl FakeCloud {
         })
     }
 
+    /// Gives the folder of all volumes, and every file in it from now on, to this user of the machine:
+    /// what a program that runs as that user needs to read and write disks.
+    pub fn give_disks_to(&self, uid: u32) -> io::Result<()> {
+        let mut state = locked(&self.shared);
+        state.file_owner = Some(uid);
+        std::os::unix::fs::chown(state.folder.path(), Some(uid), None)
+    }
+
+    /// The compute host that servers made from now on run on (`fake-compute` from the beginning).
+    pub fn set_host_name(&self, name: &str) {
+        locked(&self.shared).host_name = name.to_owned();
+    }
+
+    /// Puts a service that is not the cloud's own, such as `datamover`, into the catalog.
+    pub fn set_endpoint(&self, service_type: &str, url: &str) {
+        locked(&self.shared)
+            .other_endpoints
+            .insert(service_type.to_owned(), url.to_owned());
+    }
+
+    /// Where Keystone listens.
+    pub fn auth_url(&self) -> &str {
+        &self.auth_url
+    }
+
     /// How to log in as one of those who are there from the beginning.
     pub fn settings(&self, account: Account) -> io::Result<KeystoneSettings> {
         let (user, project) = account.names();

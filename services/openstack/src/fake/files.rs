@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,14 +17,15 @@ pub(super) fn snapshot_path(folder: &Path, volume_id: &str, snapshot_id: &str) -
 }
 
 /// An empty disk; it takes no space.
-pub(super) fn make(path: &Path, size_gib: u64) -> io::Result<()> {
-    File::create_new(path)?.set_len(size_gib * GIB)
+pub(super) fn make(path: &Path, size_gib: u64, owner: Option<u32>) -> io::Result<()> {
+    File::create_new(path)?.set_len(size_gib * GIB)?;
+    chown(path, owner, None)
 }
 
-/// A copy with the holes of the original: `cp` finds them, the standard library does not.
+/// A copy with the holes and the owner of the original: `cp` finds them, the standard library does not.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let status = Command::new("cp")
-        .arg("--sparse=auto")
+        .args(["--sparse=auto", "--preserve=ownership"])
         .arg("--")
         .args([from, to])
         .status()?;

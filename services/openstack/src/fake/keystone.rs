@@ -156,8 +156,14 @@ fn catalog(state: &State, project_id: &str) -> Value {
         ("image", "image".to_owned()),
         ("network", "network".to_owned()),
     ];
-    let entry = |(service_type, path): (&str, String)| {
-        let url = format!("http://{}/{path}", state.address);
+    let own = services
+        .into_iter()
+        .map(|(service_type, path)| (service_type, format!("http://{}/{path}", state.address)));
+    let others = state
+        .other_endpoints
+        .iter()
+        .map(|(service_type, url)| (service_type.as_str(), url.clone()));
+    let entry = |(service_type, url): (&str, String)| {
         let endpoints: Vec<Value> = ["public", "internal", "admin"]
             .iter()
             .map(
@@ -166,7 +172,7 @@ fn catalog(state: &State, project_id: &str) -> Value {
             .collect();
         json!({ "type": service_type, "name": service_type, "endpoints": endpoints })
     };
-    services.into_iter().map(entry).collect()
+    own.chain(others).map(entry).collect()
 }
 
 fn trust_create(state: &mut State, call: &Call) -> Outcome {

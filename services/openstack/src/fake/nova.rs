@@ -87,7 +87,8 @@ fn server_create(state: &mut State, who: &Who, call: &Call) -> Outcome {
     check_volumes(state, who, &volume_ids)?;
 
     let id = new_id();
-    let body = server_body(&id, state.servers.iter().count(), &flavor, who, call);
+    let mut body = server_body(&id, state.servers.iter().count(), &flavor, who, call);
+    body["OS-EXT-SRV-ATTR:host"] = state.host_name.as_str().into();
     let mut item = Item::new(&who.project_id, body);
     match state.next_build_fault.take() {
         None => item.after_looks(state.looks, Next::Become("ACTIVE")),
@@ -164,7 +165,6 @@ fn server_body(id: &str, number: usize, flavor: &Value, who: &Who, call: &Call) 
         "tenant_id": who.project_id,
         "user_id": who.user_id,
         "OS-EXT-AZ:availability_zone": call.text("/server/availability_zone").unwrap_or("nova"),
-        "OS-EXT-SRV-ATTR:host": "fake-compute",
         "OS-EXT-SRV-ATTR:instance_name": format!("instance-{:08x}", number + 1),
         "OS-EXT-SRV-ATTR:user_data": call.text("/server/user_data"),
         "metadata": call.object("/server/metadata"),

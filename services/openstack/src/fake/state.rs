@@ -85,6 +85,12 @@ pub(super) struct State {
     pub(super) looks: u32,
     pub(super) page_size: usize,
     pub(super) token_lifetime: TimeDelta,
+    /// The compute host that all servers run on.
+    pub(super) host_name: String,
+    /// Services that are not the cloud's own: type and URL.
+    pub(super) other_endpoints: BTreeMap<String, String>,
+    /// Whose the files of volumes are, if not this process's.
+    pub(super) file_owner: Option<u32>,
     /// What Nova will say of the next server, instead of building it.
     pub(super) next_build_fault: Option<String>,
     pub(super) faults: Vec<Fault>,
@@ -134,6 +140,9 @@ impl State {
             looks: 1,
             page_size: 1000,
             token_lifetime: TimeDelta::hours(1),
+            host_name: "fake-compute".to_owned(),
+            other_endpoints: BTreeMap::new(),
+            file_owner: None,
             next_build_fault: None,
             faults: Vec::new(),
             requests: Vec::new(),

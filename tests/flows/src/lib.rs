@@ -1,5 +1,6 @@
 //! Flows as they run in service: the real engine, the real datamover, a real database and a real
-//! directory as target; the cloud is the fake one, whose volumes are files.
+//! directory as target; the cloud is the fake one, whose volumes are files. `processes` has the same as the
+//! programs that an operator starts.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,11 +9,15 @@
     reason = "a test's own tools may panic"
 )]
 
+mod api;
 mod connections;
 mod datamover;
+mod objects;
+pub mod processes;
 mod site;
 mod tenant;
 
+pub use api::{Api, wait_until};
 pub use datamover::LocalDatamover;
-pub use site::{Site, SiteOptions, wait_until};
-pub use tenant::{ServerSpec, Tenant, digest, write_pattern};
+pub use site::{Site, SiteOptions};
+pub use tenant::{ServerSpec, Tenant, digest, write_clusters, write_pattern};

@@ -237,6 +237,17 @@ pub fn write_pattern(path: &PathBuf, offset: u64, length: usize, seed: u8) {
     file.write_all(&bytes).unwrap();
 }
 
+/// Writes whole clusters of 64 KiB, no two of them alike, as fast as a test may want many of them.
+pub fn write_clusters(path: &PathBuf, offset: u64, clusters: u64, seed: u8) {
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    let mut bytes = vec![seed | 1; 64 << 10];
+    for number in 0..clusters {
+        let at = offset + (number << 16);
+        bytes[..8].copy_from_slice(&at.to_le_bytes());
+        file.write_all_at(&bytes, at).unwrap();
+    }
+}
+
 /// The digest of what a file holds, whether its zeroes are stored or holes.
 pub fn digest(path: &PathBuf) -> agent_format::Digest {
     const STEP: u64 = 64 << 10;

@@ -1,0 +1,44 @@
+//! Our programs, as `cargo build` left them beside the test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const BUILD: &str = "run `cargo build --workspace --bins` first";
+
+/// The path of one of our programs. A program that is not there, or is older than one of its sources,
+/// would prove nothing: the test ends.
+pub(super) fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let program = folder.join(name);
+    let Some(built_at) = modified_at(&program) else {
+        panic!("there is no {}: {BUILD}", program.display());
+    };
+    let newer = sources(&program)
+        .into_iter()
+        .find(|source| modified_at(source).is_some_and(|at| at > built_at));
+    if let Some(newer) = newer {
+        panic!(
+            "{} is older than {}: {BUILD}",
+            program.display(),
+            newer.display()
+        );
+    }
+    program
+}
+
+fn modified_at(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).ok()?.modified().ok()
+}
+
+/// What cargo wrote down of a program: one line, `PROGRAM: SOURCE SOURCE...`.
+fn sources(program: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let (_, sources) = text.split_once(": ").unwrap_or_default();
+    let escaped = sources.trim_end().replace("\\ ", "\u{0}");
+    escaped
+        .split(' ')
+        .map(|path| PathBuf::from(path.replace('\u{0}', " ")))
+        .collect()
+}

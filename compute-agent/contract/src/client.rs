@@ -93,6 +93,14 @@ pub trait DatamoverClient: Send + Sync {
 pub trait TokenSource: Send + Sync {
     /// A token of a user with the service role.
     async fn token(&self) -> Result<SecretString, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// The last one was not accepted, although its time has not come: revoked, or Keystone's keys are
+    /// new. Who can log in again does.
+    async fn renewed_token(
+        &self,
+    ) -> Result<SecretString, Box<dyn std::error::Error + Send + Sync>> {
+        self.token().await
+    }
 }
 
 /// The datamover API over HTTP.
@@ -126,16 +134,13 @@ impl HttpDatamover {
         host: &str,
         request: RequestBuilder,
     ) -> Result<T, ClientError> {
-        let token = self
-            .tokens
-            .token()
-            .await
-            .map_err(ClientError::Unreachable)?;
-        let answer = request
-            .header("X-Auth-Token", token.expose_secret())
-            .send()
-            .await
-            .map_err(|e| ClientError::Unreachable(e.into()))?;
+        let token = self.tokens.token().await;
+        let again = request.try_clone();
+        let mut answer = send(request, &token.map_err(ClientError::Unreachable)?).await?;
+        if let (StatusCode::UNAUTHORIZED, Some(again)) = (answer.status(), again) {
+            let token = self.tokens.renewed_token().await;
+            answer = send(again, &token.map_err(ClientError::Unreachable)?).await?;
+        }
         let status = answer.status();
         if status.is_success() {
             return answer
@@ -154,6 +159,15 @@ impl HttpDatamover {
             Err(error) => Err(ClientError::Unreachable(error.into())),
         }
     }
+}
+
+async fn send(
+    request: RequestBuilder,
+    token: &SecretString,
+) -> Result<reqwest::Response, ClientError> {
+    let request = request.header("X-Auth-Token", token.expose_secret());
+    let sent = request.send().await;
+    sent.map_err(|e| ClientError::Unreachable(e.into()))
 }
 
 #[async_trait]

@@ -1,6 +1,6 @@
 //! Ways out of the engine, as the configuration names them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_contract::{DatamoverClient, HttpDatamover, TokenSource};
 use async_trait::async_trait;
@@ -44,16 +44,38 @@ impl Connections for KeystoneConnections {
         Ok(Arc::new(HttpDatamover::new(
             keystone.http(),
             base,
-            Arc::new(SessionTokens(session)),
+            Arc::new(SessionTokens {
+                keystone,
+                session: Mutex::new(session),
+            }),
         )))
     }
 }
 
-struct SessionTokens(Session);
+struct SessionTokens {
+    keystone: Keystone,
+    session: Mutex<Session>,
+}
+
+impl SessionTokens {
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[async_trait]
 impl TokenSource for SessionTokens {
     async fn token(&self) -> Result<SecretString, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.0.token().await?)
+        let session = self.session().clone();
+        Ok(session.token().await?)
+    }
+
+    async fn renewed_token(
+        &self,
+    ) -> Result<SecretString, Box<dyn std::error::Error + Send + Sync>> {
+        let session = self.keystone.service_session();
+        let token = session.token().await?;
+        *self.session() = session;
+        Ok(token)
     }
 }

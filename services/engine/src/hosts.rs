@@ -5,18 +5,21 @@ use agent_contract::HostStatus;
 use crate::context::FlowContext;
 use crate::runner::StepFailure;
 
-/// Names of the hosts whose datamover lives and can reach the backup target.
-pub(crate) async fn with_target(cx: &FlowContext) -> Result<Vec<String>, StepFailure> {
-    let hosts =
-        cx.datamover().await?.hosts().await.map_err(|e| {
-            StepFailure::because("The datamover API cannot be asked who is there", &e)
-        })?;
-    Ok(able(hosts, &cx.settings().target_id))
+/// Names of the hosts whose datamover lives and can read the backup target, as far as is known: they
+/// tell which targets they can write to. Where none can, the target may be full or read-only, and any
+/// that lives is tried.
+pub(crate) async fn readers(cx: &FlowContext) -> Result<Vec<String>, StepFailure> {
+    Ok(able_to_read(all(cx).await?, &cx.settings().target_id))
 }
 
-/// Any host that can reach the backup target.
-pub(crate) async fn any_with_target(cx: &FlowContext) -> Result<String, StepFailure> {
-    choose(&with_target(cx).await?, "")
+/// Any host that can write to the backup target.
+pub(crate) async fn any_writer(cx: &FlowContext) -> Result<String, StepFailure> {
+    choose(&able(&all(cx).await?, &cx.settings().target_id), "")
+}
+
+async fn all(cx: &FlowContext) -> Result<Vec<HostStatus>, StepFailure> {
+    let asked = cx.datamover().await?.hosts().await;
+    asked.map_err(|e| StepFailure::because("The datamover API cannot be asked who is there", &e))
 }
 
 /// The first choice if it is able, else any that is.
@@ -28,13 +31,19 @@ pub(crate) fn choose(able: &[String], first_choice: &str) -> Result<String, Step
         .ok_or_else(|| StepFailure::new("No datamover is alive that can reach the backup target"))
 }
 
-fn able(hosts: Vec<HostStatus>, target: &str) -> Vec<String> {
-    let is_able = |host: &HostStatus| host.is_alive && host.targets.iter().any(|t| t == target);
-    hosts
-        .into_iter()
-        .filter(is_able)
-        .map(|host| host.host)
-        .collect()
+fn able_to_read(hosts: Vec<HostStatus>, target: &str) -> Vec<String> {
+    let writers = able(&hosts, target);
+    if !writers.is_empty() {
+        return writers;
+    }
+    let alive = hosts.into_iter().filter(|host| host.is_alive);
+    alive.map(|host| host.host).collect()
+}
+
+fn able(hosts: &[HostStatus], target: &str) -> Vec<String> {
+    let is_able = |host: &&HostStatus| host.is_alive && host.targets.iter().any(|t| t == target);
+    let able = hosts.iter().filter(is_able);
+    able.map(|host| host.host.clone()).collect()
 }
 
 #[cfg(test)]
@@ -66,7 +75,15 @@ mod tests {
             host("b", true, &["u"]),
             host("c", true, &["t"]),
         ];
-        assert_eq!(able(hosts, "t"), ["c"]);
+        assert_eq!(able(&hosts, "t"), ["c"]);
+        assert_eq!(able_to_read(hosts, "t"), ["c"]);
         assert!(choose(&[], "a").is_err());
+    }
+
+    #[test]
+    fn where_none_can_write_to_the_target_any_that_lives_may_read_it() {
+        let hosts = vec![host("a", false, &["t"]), host("b", true, &[])];
+        assert_eq!(able(&hosts, "t"), Vec::<String>::new());
+        assert_eq!(able_to_read(hosts, "t"), ["b"]);
     }
 }

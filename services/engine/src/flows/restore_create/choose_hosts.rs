@@ -20,7 +20,7 @@ impl Step for ChooseHosts {
     type Output = BTreeMap<ServerId, String>;
 
     async fn run(&self, cx: &StepContext) -> Result<Self::Output, StepFailure> {
-        let able = hosts::with_target(cx).await?;
+        let able = hosts::readers(cx).await?;
         let plan = cx.output_of::<PlanRestore>()?;
         let mut chosen = BTreeMap::new();
         for server in &plan.servers {

@@ -21,9 +21,10 @@ impl Step for RemoveFiles {
         for files in &removal.now {
             target_files::remove_snapshot_files(cx, workload_id, files.snapshot_id).await?;
             for image in &files.images {
-                let host = hosts::any_with_target(cx).await?;
+                let host = hosts::any_writer(cx).await?;
                 transfers::remove_image(cx, &host, image).await?;
             }
+            target_files::remove_leftovers(cx, workload_id, files.snapshot_id).await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What the steps of a flow work with.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_contract::DatamoverClient;
 use agent_target::Target;
@@ -47,6 +47,7 @@ pub struct FlowContext {
     tenant: OnceCell<Arc<dyn Cloud>>,
     service: OnceCell<Arc<dyn Cloud>>,
     datamover: OnceCell<Arc<dyn DatamoverClient>>,
+    left_behind: Mutex<Vec<String>>,
 }
 
 impl fmt::Debug for FlowContext {
@@ -64,6 +65,7 @@ impl FlowContext {
             tenant: OnceCell::new(),
             service: OnceCell::new(),
             datamover: OnceCell::new(),
+            left_behind: Mutex::default(),
         }
     }
 
@@ -134,6 +136,24 @@ impl FlowContext {
         self.lease.hold().await;
         let connect = async { self.services.connections.datamover().await };
         Ok(self.datamover.get_or_try_init(|| connect).await?.as_ref())
+    }
+
+    /// Notes what an undo could not take back and what must not keep the undos after it from running:
+    /// an undo that fails ends the unwinding, and what other steps made would stay as well.
+    pub(crate) fn leave_behind(&self, what: String) {
+        self.noted().push(what);
+    }
+
+    /// All that was noted; `None` if nothing was.
+    pub(crate) fn left_behind(&self) -> Option<String> {
+        let noted = self.noted();
+        (!noted.is_empty()).then(|| noted.join("; "))
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Vec<String>> {
+        self.left_behind
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fails when the owner has asked for the flow to stop.

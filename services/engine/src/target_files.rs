@@ -1,6 +1,7 @@
 //! The JSON side of a backup: what the engine itself reads and writes on the target. The target's
 //! calls block, so each runs on a thread for such calls.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
@@ -54,6 +55,14 @@ fn tenant_words(error: &TargetError) -> &'static str {
         Kind::Corrupt => "what lies on the backup target is damaged",
         _ => "the backup target failed",
     }
+}
+
+/// Fails, in words for the tenant, if nothing can be written to the target now.
+pub(crate) async fn expect_writable(cx: &FlowContext) -> Result<(), StepFailure> {
+    on_target(cx, "write to the backup target", |target| {
+        target.check_writable()
+    })
+    .await
 }
 
 /// Writes one object, whole or not at all.
@@ -148,6 +157,43 @@ pub(crate) async fn remove_snapshot_files(
         remove(cx, name).await?;
     }
     Ok(())
+}
+
+/// Images in the folder of a snapshot that has no manifest (any more): what its deletion or its undo
+/// could not remove.
+pub(crate) async fn images_left(
+    cx: &FlowContext,
+    workload_id: WorkloadId,
+    snapshot_id: SnapshotId,
+) -> Result<Vec<ObjectName>, StepFailure> {
+    let folder = snapshot_folder(workload_id, snapshot_id);
+    let described = SnapshotFile::ALL.map(|file| folder.file(file));
+    let root = folder.name();
+    let listed = on_target(cx, "look for images", move |target| {
+        target.list(Some(&root))
+    });
+    let names = listed.await?.into_iter().map(|object| object.name);
+    // An index goes with its image, and is what may be left of the two.
+    let images = names
+        .filter(|name| !described.contains(name))
+        .filter_map(|name| match name.as_str().strip_suffix(".index") {
+            Some(image) => ObjectName::new(image).ok(),
+            None => Some(name),
+        });
+    Ok(images.collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+/// Removes all that a snapshot's folder still holds, unfinished images among it; gone already is success.
+pub(crate) async fn remove_leftovers(
+    cx: &FlowContext,
+    workload_id: WorkloadId,
+    snapshot_id: SnapshotId,
+) -> Result<(), StepFailure> {
+    let folder = snapshot_folder(workload_id, snapshot_id).name();
+    on_target(cx, "remove what is left of the backup", move |target| {
+        target.delete_folder(&folder)
+    })
+    .await
 }
 
 /// Removes one object; gone already is success.

@@ -129,9 +129,10 @@ async fn settle(flow: Arc<FlowContext>) -> Result<(), StepFailure> {
                         &other,
                     )
                 });
-            let left_behind = end.undo_failure.map(|(step, cause)| {
+            let undo_failure = end.undo_failure.map(|(step, cause)| {
                 format!("step {} could not be undone: {cause:#}", step.as_ref())
             });
+            let left_behind = undo_failure.or_else(|| flow.left_behind());
             let status = if left_behind.is_some() {
                 FlowStatus::Stuck
             } else {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::plan::{DiskBase, DiskPlan, SnapshotPlan};
 use super::read_topology::ReadTopology;
+use crate::flows::chain;
 use crate::runner::{Step, StepContext, StepFailure};
 use crate::storage::VolumeStorage;
 use crate::target_files;
@@ -51,6 +52,8 @@ impl Step for PlanDisks {
         else {
             return Err(StepFailure::new("The flow's request is of another kind"));
         };
+        // Before a guest is frozen for nothing.
+        target_files::expect_writable(cx).await?;
         let mut warnings = Vec::new();
         let past = if is_full {
             Past::default()
@@ -95,7 +98,12 @@ async fn past(cx: &StepContext, warnings: &mut Vec<String>) -> Result<Past, Step
     let Some(newest) = cx.db().snapshot_newest_available(workload_id).await? else {
         return Ok(Past::default());
     };
-    let manifest = match target_files::read_manifest(cx, workload_id, newest.id).await {
+    let whole = async {
+        let manifest = target_files::read_manifest(cx, workload_id, newest.id).await?;
+        chain::expect_whole(cx, workload_id, &manifest).await?;
+        Ok::<_, StepFailure>(manifest)
+    };
+    let manifest = match whole.await {
         Ok(manifest) => manifest,
         Err(failure) => {
             warnings.push(format!(

@@ -1,12 +1,15 @@
 //! Does nothing, and owns the undo of the step that uploads disks.
 
 use async_trait::async_trait;
+use futures::future::join_all;
+use tracing::warn;
 
 use super::plan_disks::PlanDisks;
 use crate::runner::{Step, StepContext, StepFailure};
 use crate::transfers;
 
-/// Stops the transfers of this flow and removes what they made.
+/// Stops the transfers of this flow and removes what they made. What a target does not let go stays,
+/// by name: without a manifest it is no backup, and the Cinder snapshots must go nevertheless.
 #[derive(Debug)]
 pub(super) struct UndoUploads;
 
@@ -21,8 +24,19 @@ impl Step for UndoUploads {
 
     async fn undo(&self, cx: &StepContext) -> Result<(), StepFailure> {
         let plan = cx.output_of::<PlanDisks>()?;
-        for disk in &plan.disks {
-            transfers::drop_image(cx, &disk.host, &disk.volume_id, &disk.image).await?;
+        let drops = plan
+            .disks
+            .iter()
+            .map(|disk| transfers::drop_image(cx, &disk.host, &disk.volume_id, &disk.image));
+        for (disk, dropped) in plan.disks.iter().zip(join_all(drops).await) {
+            if let Err(failure) = dropped {
+                warn!(volume_id = %disk.volume_id, reason = failure.operator_message,
+                    "an unfinished image stays on the target");
+                cx.leave_behind(format!(
+                    "an unfinished image of volume {} may lie on the backup target",
+                    disk.volume_id
+                ));
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What the engine can do: one folder a flow, one file a step.
 
+mod chain;
 mod members;
 mod restore_create;
 mod snapshot_create;

@@ -1,0 +1,78 @@
+//! Which images a backup is made of: its own, and those it builds on down to the full ones.
+
+use agent_format::ObjectName;
+use agent_format::manifest::{DiskEntry, Manifest};
+use services_types::{SnapshotId, WorkloadId};
+
+use crate::context::FlowContext;
+use crate::runner::StepFailure;
+use crate::target_files;
+
+/// A chain longer than this is taken for a ring.
+const LONGEST_CHAIN: usize = 10_000;
+
+/// Manifests of the snapshots that this one builds on, newest first.
+pub(super) async fn older_manifests(
+    cx: &FlowContext,
+    workload_id: WorkloadId,
+    newest: &Manifest,
+) -> Result<Vec<Manifest>, StepFailure> {
+    let mut older = Vec::new();
+    let mut next = newest.previous_snapshot_id;
+    while let Some(id) = next {
+        if older.len() >= LONGEST_CHAIN {
+            return Err(StepFailure::new(
+                "The backup's chain of snapshots has no end",
+            ));
+        }
+        let id = SnapshotId::from_uuid(id.0);
+        let manifest = target_files::read_manifest(cx, workload_id, id).await?;
+        next = manifest.previous_snapshot_id;
+        older.push(manifest);
+    }
+    Ok(older)
+}
+
+/// The images of a disk, newest first, the full one last.
+pub(super) fn images(disk: &DiskEntry, older: &[Manifest]) -> Result<Vec<ObjectName>, StepFailure> {
+    let mut chain = vec![disk.image.name.clone()];
+    let mut next = disk.backing.clone();
+    let mut images = older.iter().flat_map(|manifest| &manifest.disks);
+    while let Some(wanted) = next {
+        // Each image's parent is in an older snapshot: one pass, newest to oldest, finds them all.
+        let entry = images
+            .find(|entry| entry.image.name == wanted)
+            .ok_or_else(|| {
+                StepFailure::new(format!(
+                    "Image {wanted}, which the backup builds on, is in no manifest"
+                ))
+            })?;
+        next = entry.backing.clone();
+        chain.push(wanted);
+    }
+    Ok(chain)
+}
+
+/// Fails unless every image and index that a restore of this backup would read is on the target, as long
+/// as its manifest says: what builds on a chain with a gap could not be restored.
+pub(super) async fn expect_whole(
+    cx: &FlowContext,
+    workload_id: WorkloadId,
+    newest: &Manifest,
+) -> Result<(), StepFailure> {
+    let older = older_manifests(cx, workload_id, newest).await?;
+    for disk in &newest.disks {
+        for name in images(disk, &older)? {
+            let mut entries = std::iter::once(newest)
+                .chain(&older)
+                .flat_map(|manifest| &manifest.disks);
+            let Some(entry) = entries.find(|entry| entry.image.name == name) else {
+                return Err(StepFailure::new(format!("Image {name} is in no manifest")));
+            };
+            for object in [&entry.image, &entry.index] {
+                target_files::expect_length(cx, &object.name, object.size_bytes).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -16,9 +16,10 @@ pub struct StepFailure {
     pub operator_message: String,
     /// The owner asked for it.
     pub is_cancelled: bool,
-    /// Another engine has the flow: nothing may be undone here, nothing recorded.
+    /// Nothing may be undone here and nothing recorded, the flow is resumed from its log: another engine
+    /// has it, or the database did not answer, and what it was asked to write may have happened.
     #[serde(skip)]
-    pub(crate) is_fenced: bool,
+    pub(crate) gives_up_flow: bool,
     /// An object is not on the target: for callers to whom that is no failure.
     #[serde(skip)]
     pub(crate) is_missing_object: bool,
@@ -32,7 +33,7 @@ impl StepFailure {
             tenant_message: message.clone(),
             operator_message: message,
             is_cancelled: false,
-            is_fenced: false,
+            gives_up_flow: false,
             is_missing_object: false,
         }
     }
@@ -47,7 +48,7 @@ impl StepFailure {
             operator_message: format!("{tenant_message}: {}", ErrorChain(cause)),
             tenant_message,
             is_cancelled: false,
-            is_fenced: false,
+            gives_up_flow: false,
             is_missing_object: false,
         }
     }
@@ -64,7 +65,7 @@ impl StepFailure {
 impl From<DbError> for StepFailure {
     fn from(error: DbError) -> Self {
         Self {
-            is_fenced: matches!(error, DbError::Fenced { .. }),
+            gives_up_flow: matches!(error, DbError::Fenced { .. } | DbError::Unavailable { .. }),
             ..Self::because("Backstay's database could not be used", &error)
         }
     }

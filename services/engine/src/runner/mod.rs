@@ -16,6 +16,8 @@ mod journal;
 mod lease;
 mod step;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,17 +1,26 @@
 //! A step of a flow, and how steno sees it.
 
 use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use steno::{Action, ActionContext, ActionError, ActionName, ActionResult, SagaType, UndoResult};
-use tracing::{info, warn};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
 
 use super::StepFailure;
 use crate::FlowContext;
+
+/// Between attempts to undo a step: doubles from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// One step: `run` beside `undo`. Both may be run twice, by two engines one after the other, and
 /// `undo` also after a `run` that did half of its work.
@@ -69,10 +78,10 @@ impl<S: Step> StepAction<S> {
     async fn run(&self, cx: StepContext) -> ActionResult {
         cx.lease().hold().await;
         info!(step = S::NAME, "step begins");
-        let output = match self.0.run(&cx).await {
+        let output = match unless_it_panics(S::NAME, self.0.run(&cx)).await {
             Ok(output) => output,
             Err(failure) => {
-                stop_if_fenced(&cx, &failure).await;
+                stop_if_given_up(&cx, &failure).await;
                 warn!(
                     step = S::NAME,
                     reason = failure.operator_message,
@@ -91,18 +100,56 @@ impl<S: Step> StepAction<S> {
     async fn undo(&self, cx: StepContext) -> UndoResult {
         cx.lease().hold().await;
         info!(step = S::NAME, "step is undone");
-        if let Err(failure) = self.0.undo(&cx).await {
-            stop_if_fenced(&cx, &failure).await;
-            return Err(anyhow::Error::new(failure));
-        }
+        self.undo_with_patience(&cx).await?;
         cx.lease().hold().await;
         Ok(())
     }
+
+    /// What made the flow fail is often what is in the way of its undo (a cloud that does not answer),
+    /// and an undo that fails leaves all those before it undone: it is tried again for as long as the
+    /// settings have patience with the cloud.
+    async fn undo_with_patience(&self, cx: &StepContext) -> Result<(), StepFailure> {
+        let limit = Instant::now() + cx.settings().cloud_patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let Err(failure) = unless_it_panics(S::NAME, self.0.undo(cx)).await else {
+                return Ok(());
+            };
+            stop_if_given_up(cx, &failure).await;
+            if Instant::now() + pause >= limit {
+                return Err(failure);
+            }
+            warn!(
+                step = S::NAME,
+                reason = failure.operator_message,
+                "undo failed, it is tried again"
+            );
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
 }
 
-/// An engine that has lost the flow must neither unwind it nor record anything about it.
-async fn stop_if_fenced(cx: &StepContext, failure: &StepFailure) {
-    if failure.is_fenced {
+/// steno would wait for ever for a step that panicked, its flow's lease renewed all the while.
+async fn unless_it_panics<T>(
+    step: &'static str,
+    work: impl Future<Output = Result<T, StepFailure>> + Send,
+) -> Result<T, StepFailure> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            error!(step, "step panicked");
+            Err(StepFailure::new(format!(
+                "Step {step} broke off by a fault of Backstay's own"
+            )))
+        })
+}
+
+/// An engine that has lost the flow, or cannot know what the database holds of it, must neither unwind
+/// it nor record anything about it.
+async fn stop_if_given_up(cx: &StepContext, failure: &StepFailure) {
+    if failure.gives_up_flow {
         cx.lease().lose();
     }
     cx.lease().hold().await;

@@ -71,6 +71,23 @@ async fn a_deletion_that_fails_can_be_asked_for_again() {
     }
 }
 
+/// As a deletion leaves it that broke off behind the manifest, or an undo that could not be completed.
+#[tokio::test(flavor = "multi_thread")]
+async fn images_without_a_manifest_go_with_their_snapshot() {
+    let site = Site::start(SiteOptions::default()).await;
+    let server = site.tenant.server(&ServerSpec::with_two_disks("db1")).await;
+    let workload = site.workload(&[server]).await;
+    let full = site.snapshot(workload, true).await;
+    let folder = format!("workload_{workload}/snapshot_{}", full.id);
+    let folder = site.target.join(folder);
+    std::fs::remove_file(folder.join("manifest.json")).unwrap();
+    std::fs::write(folder.join(".unfinished.partial"), b"torn").unwrap();
+
+    site.delete_snapshot(&full).await;
+    assert!(site.db.snapshot_fetch(full.id).await.is_err());
+    assert!(!folder.exists(), "{:?}", site.objects());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_workload_leaves_nothing_behind() {
     let site = Site::start(SiteOptions::default()).await;

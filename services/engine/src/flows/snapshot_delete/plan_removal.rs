@@ -1,6 +1,6 @@
 //! Decides which images go now, and which must stay for later incrementals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agent_format::ObjectName;
 use async_trait::async_trait;
@@ -37,8 +37,17 @@ struct Link {
     is_wanted: bool,
 }
 
+/// A snapshot as the database has it.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    backing: Option<SnapshotId>,
+    /// Its making or its deletion.
+    has_failed: bool,
+    is_wanted: bool,
+}
+
 /// Reads manifests and makes the plan. A snapshot without a manifest has nothing on the target that
-/// is a backup; its folder is removed as far as it is known.
+/// is a backup; what a deletion or an undo that broke off has left in its folder goes.
 #[derive(Debug)]
 pub(super) struct PlanRemoval;
 
@@ -78,34 +87,46 @@ async fn links(
         workload_id: Some(workload_id),
         ..SnapshotFilter::default()
     };
-    let mut links = BTreeMap::new();
+    let mut rows = BTreeMap::new();
     for snapshot in cx.db().snapshot_list(filter).await? {
-        // One that failed has taken its images back: it builds on nothing.
-        let has_images = !matches!(
-            snapshot.status,
-            SnapshotStatus::Error | SnapshotStatus::Cancelled
-        );
-        let backing = snapshot
-            .backing_snapshot_id
-            .filter(|_| has_images || snapshot.id == wanted_gone);
-        links.insert(
-            snapshot.id,
-            Link {
-                backing,
-                is_wanted: snapshot.id != wanted_gone,
-            },
-        );
+        let row = Row {
+            backing: snapshot.backing_snapshot_id,
+            has_failed: matches!(
+                snapshot.status,
+                SnapshotStatus::Error | SnapshotStatus::Cancelled
+            ),
+            is_wanted: snapshot.id != wanted_gone,
+        };
+        rows.insert(snapshot.id, row);
     }
     for kept in cx.db().snapshots_kept_for_chain(workload_id).await? {
-        links.insert(
-            kept.id,
-            Link {
-                backing: kept.backing_snapshot_id,
-                is_wanted: false,
-            },
-        );
+        let row = Row {
+            backing: kept.backing_snapshot_id,
+            has_failed: false,
+            is_wanted: false,
+        };
+        rows.insert(kept.id, row);
     }
-    Ok(links)
+    Ok(linked(&rows, wanted_gone))
+}
+
+/// Leaves out what snapshots that failed were to build on: they have taken their images back. But one
+/// whose deletion failed is in error too, and may have later ones that build on it, and so on all that it
+/// builds on itself.
+fn linked(rows: &BTreeMap<SnapshotId, Row>, wanted_gone: SnapshotId) -> BTreeMap<SnapshotId, Link> {
+    let mut in_chains = BTreeSet::from([wanted_gone]);
+    for (id, _) in rows.iter().filter(|(_, row)| !row.has_failed) {
+        let mut next = Some(*id);
+        while let Some(id) = next.filter(|id| in_chains.insert(*id)) {
+            next = rows.get(&id).and_then(|row| row.backing);
+        }
+    }
+    let link = |(id, row): (&SnapshotId, &Row)| {
+        let backing = row.backing.filter(|_| in_chains.contains(id));
+        let is_wanted = row.is_wanted;
+        (*id, Link { backing, is_wanted })
+    };
+    rows.iter().map(link).collect()
 }
 
 /// From `start` down the chain: snapshots that nobody wants and nobody builds on.
@@ -133,7 +154,9 @@ async fn images(cx: &StepContext, snapshot_id: SnapshotId) -> Result<Vec<ObjectN
     let workload_id = cx.claim().request.workload_id();
     let manifest = match target_files::read_manifest(cx, workload_id, snapshot_id).await {
         Ok(manifest) => manifest,
-        Err(failure) if failure.is_missing_object => return Ok(Vec::new()),
+        Err(failure) if failure.is_missing_object => {
+            return target_files::images_left(cx, workload_id, snapshot_id).await;
+        }
         Err(failure) => return Err(failure),
     };
     Ok(manifest
@@ -177,6 +200,40 @@ mod tests {
     fn one_that_a_later_incremental_builds_on_stays() {
         let (ids, links) = chain("+-+");
         assert_eq!(removable(&links, ids[1]), []);
+    }
+
+    /// What goes with the one at `gone`, of a chain as in [`chain`]; `!` is in error.
+    fn removed(states: &str, gone: usize) -> Vec<usize> {
+        let (ids, links) = chain(states);
+        let row = |(id, state): (&SnapshotId, char)| {
+            let row = Row {
+                backing: links[id].backing,
+                has_failed: state == '!',
+                is_wanted: state != '-' && *id != ids[gone],
+            };
+            (*id, row)
+        };
+        let rows = ids.iter().zip(states.chars()).map(row).collect();
+        let removed = removable(&linked(&rows, ids[gone]), ids[gone]).into_iter();
+        removed
+            .map(|id| ids.iter().position(|one| *one == id).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn what_failed_to_be_deleted_is_still_a_link_of_the_chain() {
+        assert!(removed("+!!+", 0).is_empty());
+        assert!(removed("+!!-+", 1).is_empty());
+    }
+
+    #[test]
+    fn what_failed_to_be_made_keeps_nothing() {
+        assert_eq!(removed("+!", 0), [0]);
+    }
+
+    #[test]
+    fn a_deletion_that_failed_is_gone_on_with_down_the_chain() {
+        assert_eq!(removed("--!", 2), [2, 1, 0]);
     }
 
     #[test]

@@ -19,9 +19,10 @@ impl Step for RemoveFiles {
         let workload_id = cx.claim().request.workload_id();
         let removal = cx.output_of::<PlanRemoval>()?;
         for files in &removal.now {
+            // While nobody can remove the images, the backup stands.
+            let host = hosts::any_writer(cx).await?;
             target_files::remove_snapshot_files(cx, workload_id, files.snapshot_id).await?;
             for image in &files.images {
-                let host = hosts::any_writer(cx).await?;
                 transfers::remove_image(cx, &host, image).await?;
             }
             target_files::remove_leftovers(cx, workload_id, files.snapshot_id).await?;

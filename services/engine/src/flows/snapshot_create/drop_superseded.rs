@@ -23,22 +23,29 @@ impl Step for DropSuperseded {
     async fn run(&self, cx: &StepContext) -> Result<Vec<String>, StepFailure> {
         let taken = cx.output_of::<TakeVolumeSnapshots>()?;
         let kept: BTreeSet<_> = taken.values().cloned().collect();
-        // What the database knows of, and what carries our mark: a crash may have parted the two.
+        let mut warnings = Vec::new();
+        // What the database knows of, and what carries our mark: a crash may have parted the two. The
+        // cloud is asked before the claim is proved by the write: an engine that slept in between must not
+        // see, and remove, what the next flow has taken.
+        let mut old = BTreeSet::new();
+        match volume_snapshots::of_workload(cx).await {
+            Ok(found) => old.extend(found.into_iter().map(|snapshot| snapshot.id)),
+            Err(failure) if failure.gives_up_flow => return Err(failure),
+            Err(failure) => {
+                warn!(
+                    reason = failure.operator_message,
+                    "superseded Cinder snapshots may stay"
+                );
+                warnings.push(format!(
+                    "Cinder snapshots kept for earlier backups could not be looked for: {failure}"
+                ));
+            }
+        }
         let superseded = cx
             .db()
             .volume_anchors_replace(cx.claim(), taken.into_iter().collect());
-        let mut old: BTreeSet<_> = superseded
-            .await?
-            .into_iter()
-            .map(|anchor| anchor.volume_snapshot_id)
-            .collect();
-        old.extend(
-            volume_snapshots::of_workload(cx)
-                .await?
-                .into_iter()
-                .map(|found| found.id),
-        );
-        let mut warnings = Vec::new();
+        let superseded = superseded.await?.into_iter();
+        old.extend(superseded.map(|anchor| anchor.volume_snapshot_id));
         for id in old.difference(&kept) {
             match volume_snapshots::remove(cx, [id.clone()]).await {
                 Ok(()) => {

@@ -1,6 +1,7 @@
 //! The configuration files, as an operator writes them (`packaging/etc` has every key).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What all files are made of.
 pub(super) struct Configuration {
@@ -14,6 +15,7 @@ pub(super) struct Configuration {
     /// The compute host.
     pub(super) host: String,
     pub(super) api_port: u16,
+    pub(super) transfer_silence: Duration,
 }
 
 impl Configuration {
@@ -21,10 +23,11 @@ impl Configuration {
         format!(
             "[database]\nconnection = {}\n{}\
              [engine]\nname = {name}\nlease_seconds = 4\nfreeze_deadline_seconds = 5\n\
-             transfer_silence_seconds = 40\ncloud_patience_seconds = 30\n\
+             transfer_silence_seconds = {}\ncloud_patience_seconds = 30\n\
              [target]\nid = main\npath = {}\n",
             self.database,
             self.keystone(),
+            self.transfer_silence.as_secs(),
             self.folder.join("target").display()
         )
     }

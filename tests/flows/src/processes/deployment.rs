@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent_contract::{DatamoverClient, TransferId, TransferStatus};
 use agent_target::DirectoryTarget;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 use super::bus::Bus;
 use super::configuration::Configuration;
 use super::unprivileged::{give, uid};
-use super::{Daemon, Guest};
+use super::{Daemon, Guest, MountedTarget};
 use crate::objects::objects_below;
 use crate::{Api, wait_until};
 
@@ -44,6 +45,8 @@ pub struct DeploymentOptions {
     pub database: DatabaseKind,
     /// A RabbitMQ of the test's own, which it may kill.
     pub has_own_broker: bool,
+    /// How long a transfer may show no progress; `None` for longer than a broker takes to start.
+    pub transfer_silence: Option<Duration>,
 }
 
 /// A cloud, and every process of a small site that protects it.
@@ -92,6 +95,7 @@ impl Deployment {
             exchange: format!("backstay-{}", Uuid::new_v4()),
             host: format!("compute-{}", Uuid::new_v4()),
             api_port: free_port(),
+            transfer_silence: options.transfer_silence.unwrap_or(Duration::from_secs(40)),
             folder: folder.path().to_owned(),
         };
         if let Some(uid) = uid() {
@@ -155,6 +159,27 @@ impl Deployment {
                 .any(|host| host.is_alive && host.targets == ["main"])
         })
         .await;
+    }
+
+    /// Starts the datamover again, and waits until it has said that it cannot write to the target.
+    pub async fn restart_datamover_without_target(&mut self) {
+        self.datamover.kill();
+        self.datamover.start();
+        self.datamover.says("no backups to it", 1).await;
+        let client = self.datamover_client().await;
+        wait_until("the datamover to offer no target", || async {
+            let hosts = client.hosts().await.unwrap_or_default();
+            hosts
+                .iter()
+                .any(|host| host.is_alive && host.targets.is_empty())
+        })
+        .await;
+    }
+
+    /// Puts a small file system over the target's folder, empty but for the target's mark; `None` where
+    /// the test may not.
+    pub fn mount_target(&self, size: &str) -> Option<MountedTarget> {
+        MountedTarget::over(&self.target, size)
     }
 
     /// Kills the broker and starts it again, with what it holds on disk.

@@ -15,9 +15,11 @@ mod configuration;
 mod daemon;
 mod deployment;
 mod guest;
+mod mounted_target;
 mod programs;
 mod unprivileged;
 
 pub use daemon::Daemon;
 pub use deployment::{DatabaseKind, Deployment, DeploymentOptions};
 pub use guest::Guest;
+pub use mounted_target::MountedTarget;

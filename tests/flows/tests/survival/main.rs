@@ -9,7 +9,12 @@
     reason = "helpers of tests fail the test and say why"
 )]
 
+mod cancellation;
+mod cloud;
 mod fill;
+mod freeze;
 mod images;
 mod protected;
+mod takeover;
+mod target;
 mod upload;

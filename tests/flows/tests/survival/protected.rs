@@ -23,6 +23,7 @@ pub(crate) const SLOWLY: DeploymentOptions = DeploymentOptions {
     rate_limit_bytes_per_second: Some(RATE),
     database: tests_flows::processes::DatabaseKind::Sqlite,
     has_own_broker: false,
+    transfer_silence: None,
 };
 
 pub(crate) struct Protected {

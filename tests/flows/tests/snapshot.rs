@@ -63,6 +63,28 @@ async fn an_incremental_whose_cinder_snapshot_is_gone_is_full_and_says_so() {
     );
 }
 
+/// An incremental could be made, and never be restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_lost_an_image_is_not_built_upon() {
+    let site = Site::start(SiteOptions::default()).await;
+    let server = site.tenant.server(&ServerSpec::with_two_disks("db1")).await;
+    let workload = site.workload(&[server]).await;
+    let full = site.snapshot(workload, true).await;
+    let second = site.snapshot(workload, false).await;
+    assert_eq!(second.snapshot_type, SnapshotType::Incremental);
+    let of_full = |name: &String| name.contains(&full.id.to_string());
+    let index = site.objects().into_iter().filter(of_full);
+    let index = index.into_iter().find(|name| name.ends_with(".index"));
+    let image = index.unwrap().trim_end_matches(".index").to_owned();
+    std::fs::remove_file(site.target.join(image)).unwrap();
+
+    let third = site.snapshot(workload, false).await;
+    assert_eq!(third.status, SnapshotStatus::Available);
+    assert_eq!(third.snapshot_type, SnapshotType::Full);
+    let warning = third.warning_msg.unwrap();
+    assert!(warning.contains("cannot be built upon"), "{warning}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_gone_is_named_and_the_workload_is_free_again() {
     let site = Site::start(SiteOptions::default()).await;

@@ -1,9 +1,17 @@
 //! Which datamover does what any of them could do.
 
-use agent_contract::HostStatus;
+use std::time::Duration;
+
+use agent_contract::{ClientError, HostStatus};
+use tokio::time::Instant;
 
 use crate::context::FlowContext;
 use crate::runner::StepFailure;
+
+/// Datamovers tell of themselves every five seconds; a datamover API that has just been started knows
+/// of nobody.
+const FIRST_WORD: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Names of the hosts whose datamover lives and can read the backup target, as far as is known: they
 /// tell which targets they can write to. Where none can, the target may be full or read-only, and any
@@ -17,9 +25,23 @@ pub(crate) async fn any_writer(cx: &FlowContext) -> Result<String, StepFailure> 
     choose(&able(&all(cx).await?, &cx.settings().target_id), "")
 }
 
+/// All that were heard of; waits a while for the first word of any that lives.
 async fn all(cx: &FlowContext) -> Result<Vec<HostStatus>, StepFailure> {
-    let asked = cx.datamover().await?.hosts().await;
-    asked.map_err(|e| StepFailure::because("The datamover API cannot be asked who is there", &e))
+    let limit = Instant::now() + FIRST_WORD;
+    loop {
+        let hosts = cx.datamover().await?.hosts().await.map_err(unasked)?;
+        if hosts.iter().any(|host| host.is_alive) || Instant::now() >= limit {
+            return Ok(hosts);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn unasked(error: ClientError) -> StepFailure {
+    StepFailure {
+        is_transient: error.is_transient(),
+        ..StepFailure::because("The datamover API cannot be asked who is there", &error)
+    }
 }
 
 /// The first choice if it is able, else any that is.

@@ -23,6 +23,9 @@ pub struct StepFailure {
     /// An object is not on the target: for callers to whom that is no failure.
     #[serde(skip)]
     pub(crate) is_missing_object: bool,
+    /// A service was away: the step is run again before this becomes the flow's failure.
+    #[serde(skip)]
+    pub(crate) is_transient: bool,
 }
 
 impl StepFailure {
@@ -35,6 +38,7 @@ impl StepFailure {
             is_cancelled: false,
             gives_up_flow: false,
             is_missing_object: false,
+            is_transient: false,
         }
     }
 
@@ -50,6 +54,7 @@ impl StepFailure {
             is_cancelled: false,
             gives_up_flow: false,
             is_missing_object: false,
+            is_transient: false,
         }
     }
 
@@ -83,6 +88,9 @@ impl From<CloudError> for StepFailure {
             }
             _ => format!("OpenStack said no: {error}"),
         };
-        Self::because(words, &error)
+        Self {
+            is_transient: error.is_transient(),
+            ..Self::because(words, &error)
+        }
     }
 }

@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 use super::StepFailure;
 use crate::FlowContext;
 
-/// Between attempts to undo a step: doubles from the first to the longest.
+/// Between attempts to run or undo a step: doubles from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -78,7 +78,7 @@ impl<S: Step> StepAction<S> {
     async fn run(&self, cx: StepContext) -> ActionResult {
         cx.lease().hold().await;
         info!(step = S::NAME, "step begins");
-        let output = match unless_it_panics(S::NAME, self.0.run(&cx)).await {
+        let output = match self.run_with_patience(&cx).await {
             Ok(output) => output,
             Err(failure) => {
                 stop_if_given_up(&cx, &failure).await;
@@ -95,6 +95,32 @@ impl<S: Step> StepAction<S> {
         })?;
         cx.lease().hold().await;
         Ok(Arc::new(output))
+    }
+
+    /// What the cloud may not be asked for twice, such as to make a thing, its adapters ask for once; a
+    /// step may be run twice and finds what it made. So a step that fails because a service is away is
+    /// run again, for as long as the settings have patience with the cloud.
+    async fn run_with_patience(&self, cx: &StepContext) -> Result<S::Output, StepFailure> {
+        let limit = Instant::now() + cx.settings().cloud_patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failure = match unless_it_panics(S::NAME, self.0.run(cx)).await {
+                Err(failure) if failure.is_transient => failure,
+                result => return result,
+            };
+            cx.lease().hold().await;
+            if Instant::now() + pause >= limit {
+                return Err(failure);
+            }
+            warn!(
+                step = S::NAME,
+                reason = failure.operator_message,
+                "a service is away, the step is run again"
+            );
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            cx.stop_if_cancelled().await?;
+        }
     }
 
     async fn undo(&self, cx: StepContext) -> UndoResult {

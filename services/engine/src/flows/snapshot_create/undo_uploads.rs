@@ -29,14 +29,18 @@ impl Step for UndoUploads {
             .iter()
             .map(|disk| transfers::drop_image(cx, &disk.host, &disk.volume_id, &disk.image));
         for (disk, dropped) in plan.disks.iter().zip(join_all(drops).await) {
-            if let Err(failure) = dropped {
-                warn!(volume_id = %disk.volume_id, reason = failure.operator_message,
-                    "an unfinished image stays on the target");
-                cx.leave_behind(format!(
-                    "an unfinished image of volume {} may lie on the backup target",
-                    disk.volume_id
-                ));
+            let Err(failure) = dropped else {
+                continue;
+            };
+            if failure.gives_up_flow {
+                return Err(failure);
             }
+            warn!(volume_id = %disk.volume_id, reason = failure.operator_message,
+                "an unfinished image stays on the target");
+            cx.leave_behind(format!(
+                "an unfinished image of volume {} may lie on the backup target",
+                disk.volume_id
+            ));
         }
         Ok(())
     }

@@ -109,7 +109,7 @@ async fn a_quota_that_is_used_up_half_way_is_said_and_nothing_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cinder_that_is_away_for_a_while_is_asked_again() {
     let workload = Protected::with_little_data(DeploymentOptions::default()).await;
-    for method in ["GET", "DELETE"] {
+    for method in ["POST", "GET", "DELETE"] {
         let away = Fault::on(method, "/volume/", Effect::Status(503)).times(3);
         workload.site.cloud.inject(away);
     }

@@ -63,3 +63,20 @@ async fn a_fill_survives_a_kill_of_the_datamover_api_and_a_restart_of_rabbitmq()
     let progress = workload.ended(flow, "restore").await.progress;
     assert_eq!(progress.read_since_start_bytes, progress.total_bytes);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_begins_while_the_datamover_api_is_away_waits_for_it() {
+    let mut workload = Protected::with_little_data(DeploymentOptions::default()).await;
+    let snapshot = workload.site.snapshot(workload.workload, true).await;
+    let snapshot = workload.complete(snapshot.id).await;
+    let digests = workload.digests();
+    workload.lose().await;
+    workload.site.datamover_api.kill();
+    let id = workload.site.request_restore(&snapshot).await;
+    let engine = &workload.site.engine;
+    engine
+        .says("a service is away, the step is run again", 1)
+        .await;
+    workload.site.datamover_api.start();
+    workload.restored(id, &digests).await;
+}

@@ -309,6 +309,20 @@ fn a_lost_older_snapshot_is_an_unknown_change_and_no_empty_one() {
     assert!(diff.next().is_none());
 }
 
+#[test]
+#[ignore = "needs the lab's Ceph"]
+fn changes_since_a_snapshot_that_goes_meanwhile_are_not_believed() {
+    let scratch = Scratch::create("going", "16M");
+    scratch.snapshot("old");
+    scratch.fill(|sink| sink.write_at(0, &pattern(1, OBJECT)).unwrap());
+    scratch.snapshot("new");
+    let image = scratch.image().at("new");
+    let mut diff = image.diff(Some("old"), &Settings::default()).unwrap();
+    rbd(&["snap", "rm", &format!("{}@old", scratch.spec())]);
+    let error = diff.find_map(Result::err).unwrap();
+    assert_eq!(error.kind(), ErrorKind::SnapshotNotFound);
+}
+
 fn kind_of(image: RbdImage, settings: &Settings) -> ErrorKind {
     let error = RbdSource::open(image, settings).unwrap_err();
     eprintln!("{error}: {}", error.source().unwrap());

@@ -22,6 +22,9 @@ type Message = Result<Extent, serde_json::Error>;
 /// The extents in the order of `rbd diff`. The last item is the failure, if there is one.
 pub struct RbdDiff {
     doing: String,
+    image: RbdImage,
+    from_snapshot: Option<String>,
+    settings: Settings,
     limit: Duration,
     size_bytes: u64,
     position: u64,
@@ -60,6 +63,9 @@ impl RbdImage {
         let state = Some((receiver, running));
         Ok(RbdDiff {
             doing,
+            image: self.clone(),
+            from_snapshot: from_snapshot.map(str::to_owned),
+            settings: settings.clone(),
             limit,
             size_bytes,
             position: 0,
@@ -98,7 +104,18 @@ impl RbdDiff {
                 self.doing.clone(),
                 error,
             )),
-            None => Ok(()),
+            None => self.expect_older_snapshot(),
+        }
+    }
+
+    /// A list that was made while its older snapshot was removed may lack what was discarded since.
+    fn expect_older_snapshot(&self) -> Result<(), BlocksError> {
+        match &self.from_snapshot {
+            Some(from) if !self.image.has_snapshot(from, &self.settings)? => {
+                let doing = format!("{}: it is gone meanwhile", self.doing);
+                Err(BlocksError::new(ErrorKind::SnapshotNotFound, doing))
+            }
+            _ => Ok(()),
         }
     }
 

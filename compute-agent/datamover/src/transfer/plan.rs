@@ -5,7 +5,7 @@
 //! A file of records, 17 bytes each, little-endian: offset, length, kind (0 data, 1 zero).
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use agent_blocks::{BlocksError, Extent, ExtentKind};
@@ -64,12 +64,14 @@ impl Iterator for PlanReader {
     type Item = io::Result<Extent>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut bytes = [0; RECORD];
-        match self.0.read_exact(&mut bytes) {
-            Ok(()) => Some(extent(&bytes)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-            Err(error) => Some(Err(error)),
+        match self.0.fill_buf() {
+            Ok([]) => return None,
+            Ok(_) => {}
+            Err(error) => return Some(Err(error)),
         }
+        // What ends inside of a record is not the whole plan.
+        let mut bytes = [0; RECORD];
+        Some(self.0.read_exact(&mut bytes).and_then(|()| extent(&bytes)))
     }
 }
 
@@ -168,6 +170,17 @@ mod tests {
         let mut meter = Meter::new(read(&path).unwrap());
         let measured = [0, 40, 100, 120, 205, 1000].map(|at| meter.data_before(at).unwrap());
         assert_eq!(measured, [0, 40, 100, 100, 105, 110]);
+    }
+
+    #[test]
+    fn a_torn_plan_is_no_shorter_plan() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path().into()).unwrap();
+        let path = folder.path().join("plan");
+        make(&journal, &path, extents().into_iter().map(Ok)).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(matches!(data_bytes(&path), Err(JobError::Plan(_))));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | an older epoch | anything | refused: fenced |
 //! | another job | anything | refused: conflict |
 //! | the same job | queued, running, done | the same transfer, under the newer epoch |
+//! | the same job | being cancelled | refused for now: ask again |
 //! | the same job | failed | queued, goes on from its checkpoint |
 //! | the same job, a newer epoch | cancelled | queued, from the beginning |
 //!
@@ -48,6 +49,8 @@ struct Slot {
     ticket: Arc<Ticket>,
     /// A worker is at it.
     is_held: bool,
+    /// What it made is being removed, by whoever holds it.
+    is_dropped: bool,
 }
 
 impl Slot {
@@ -57,7 +60,12 @@ impl Slot {
             entry,
             ticket,
             is_held: false,
+            is_dropped: false,
         }
+    }
+
+    fn is_being_cancelled(&self) -> bool {
+        self.is_dropped || self.is_held && self.ticket.check() == Err(Interrupted::Cancelled)
     }
 
     fn status(&self) -> TransferStatus {
@@ -139,6 +147,11 @@ impl Transfers {
             let message = format!("transfer {id} is another job");
             return Err(Refusal::new(RefusalKind::Conflict, message));
         }
+        if slot.is_being_cancelled() {
+            // To answer that it runs, or is done, would be a lie in a moment.
+            let message = format!("transfer {id} is still being stopped; ask again");
+            return Err(Refusal::new(RefusalKind::Unreachable, message));
+        }
         let is_newer = request.epoch > slot.entry.epoch;
         let is_retried = match slot.entry.state {
             TransferState::Failed { .. } => true,
@@ -205,13 +218,13 @@ impl Transfers {
         epoch: i64,
     ) -> Result<TransferStatus, Refusal> {
         let slot = slots.by_id.get_mut(&id).ok_or_else(|| unknown(id))?;
-        slot.is_held = true;
+        (slot.is_held, slot.is_dropped) = (true, true);
         let job = slot.entry.job.clone();
         drop(slots);
         let dropped = self.host.drop_results(&job);
         let mut slots = self.lock();
         let slot = slots.by_id.get_mut(&id).ok_or_else(|| unknown(id))?;
-        slot.is_held = false;
+        (slot.is_held, slot.is_dropped) = (false, false);
         self.changed.notify_all();
         if let Err(error) = dropped {
             let kind = RefusalKind::Unreachable;
@@ -330,4 +343,40 @@ fn unknown(id: TransferId) -> Refusal {
         RefusalKind::NotFound,
         format!("there is no transfer {id} on this host"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use agent_contract::{RefusalKind, RemoveJob, TransferJob, TransferRequest, TransferState};
+
+    use super::Transfers;
+    use crate::transfer::test_host::{host, image};
+
+    /// The older engine's cancellation must not turn what the newer one was told into a lie.
+    #[test]
+    fn what_is_being_cancelled_is_not_taken_up_before_it_is_gone() {
+        let test_host = host();
+        let transfers = Transfers::load(test_host.host).unwrap();
+        let id = agent_contract::TransferId(uuid::Uuid::new_v4());
+        let request = |epoch| TransferRequest {
+            epoch,
+            job: TransferJob::Remove(RemoveJob { image: image("a") }),
+        };
+        transfers.start(id, request(1)).unwrap();
+        let (_, ticket) = transfers.take().unwrap();
+        std::thread::scope(|scope| {
+            let cancelling = scope.spawn(|| transfers.cancel(id, 1));
+            while ticket.check().is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let refused = transfers.start(id, request(2)).unwrap_err();
+            assert_eq!(refused.kind, RefusalKind::Unreachable);
+            transfers.release(id, TransferState::Cancelled);
+            cancelling.join().unwrap().unwrap();
+        });
+        let again = transfers.start(id, request(2)).unwrap();
+        assert_eq!((again.state, again.epoch), (TransferState::Queued, 2));
+    }
 }

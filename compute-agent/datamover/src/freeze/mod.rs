@@ -5,15 +5,16 @@
 //! not frozen does no harm, so when in doubt it is thawed.
 
 mod entry;
+mod patience;
 mod virsh;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use agent_contract::{FreezeOutcome, FreezeRequest, Refusal, RefusalKind};
 use chrono::{TimeDelta, Utc};
 use entry::{Entry, Phase};
+use patience::Patience;
 use services_foundation::error_chain::ErrorChain;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
@@ -22,10 +23,6 @@ pub(crate) use virsh::Virsh;
 use crate::journal::{Journal, JournalError};
 
 const LONGEST_DEADLINE_SECONDS: u32 = 600;
-/// Between attempts to thaw a guest that does not listen.
-const RETRY: Duration = Duration::from_secs(2);
-/// After this many the guest is taken to be gone, or rebooted.
-const ATTEMPTS: u32 = 150;
 /// An ended freeze is remembered for who asks again.
 const KEPT: TimeDelta = TimeDelta::days(1);
 
@@ -234,7 +231,8 @@ impl Freezes {
         };
         let left = deadline_at.signed_duration_since(Utc::now()).to_std();
         tokio::time::sleep(left.unwrap_or_default()).await;
-        for _ in 0..ATTEMPTS {
+        let mut patience = Patience::default();
+        loop {
             let mut entry = entry.lock().await;
             if !entry.may_be_frozen() {
                 return;
@@ -248,17 +246,16 @@ impl Freezes {
                 }
                 Err(error) => {
                     tracing::error!(server = domain, "cannot be thawed: {}", ErrorChain(&error));
+                    let Some(pause) = patience.after(&error) else {
+                        tracing::error!(server = domain, "is given up");
+                        self.ended(id, &mut entry, FreezeOutcome::Thawed { in_time: false });
+                        return;
+                    };
+                    drop(entry);
+                    tokio::time::sleep(pause).await;
                 }
             }
-            drop(entry);
-            tokio::time::sleep(RETRY).await;
         }
-        let mut entry = entry.lock().await;
-        tracing::error!(
-            server = entry.request.server_id,
-            "is given up: its agent never answered"
-        );
-        self.ended(id, &mut entry, FreezeOutcome::Thawed { in_time: false });
     }
 
     fn ended(&self, id: Uuid, entry: &mut Entry, outcome: FreezeOutcome) -> FreezeOutcome {

@@ -2,10 +2,11 @@
 //! servers are members of the workload.
 
 use async_trait::async_trait;
+use services_types::PortId;
 use std::collections::BTreeMap;
 use tracing::warn;
 
-use super::create_ports::{CreatePorts, made_by_flow};
+use super::create_ports::CreatePorts;
 use super::create_servers::{self, CreateServers};
 use super::create_volumes::{self, CreateVolumes};
 use super::plan_restore::PlanRestore;
@@ -25,10 +26,8 @@ impl Step for RemoveMarks {
         let mut warnings = Warnings::default();
         warnings.take("floating addresses", floating_ips(cx).await);
         warnings.take("membership metadata", membership(cx).await);
-        for port in made_by_flow(cx).await? {
-            let network = cx.tenant().await?.network();
-            let done = network.port_set_description(&port.id, "").await;
-            warnings.take("a port's description", done.map_err(Into::into));
+        for id in cx.output_of::<CreatePorts>()?.values() {
+            warnings.take("a port's description", undescribe(cx, id).await);
         }
         for new in cx.output_of::<CreateVolumes>()?.values() {
             let done = create_volumes::unmark(cx, &new.volume_id).await;
@@ -56,6 +55,11 @@ impl Warnings {
                 .push(format!("Could not set {what} right: {failure}"));
         }
     }
+}
+
+async fn undescribe(cx: &StepContext, id: &PortId) -> Result<(), StepFailure> {
+    let network = cx.tenant().await?.network();
+    Ok(network.port_set_description(id, "").await?)
 }
 
 async fn floating_ips(cx: &StepContext) -> Result<(), StepFailure> {

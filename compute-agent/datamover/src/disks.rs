@@ -115,11 +115,52 @@ impl Disks {
     pub(crate) fn check(&self, location: &DiskLocation) -> Result<(), String> {
         match location {
             DiskLocation::Raw { path } => self.raw(path).map(|_| ()).map_err(|e| e.to_string()),
-            DiskLocation::Rbd { .. } => Ok(()),
+            DiskLocation::Rbd { pool, .. } => {
+                let pools = &self.ceph.pools;
+                if pools.is_empty() || pools.contains(pool) {
+                    Ok(())
+                } else {
+                    Err(format!("pool {pool} is not in [ceph] pools"))
+                }
+            }
         }
     }
 }
 
 fn boxed_source(source: impl DiskSource + 'static) -> Box<dyn DiskSource> {
     Box::new(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pools: &[&str], pool: &str) -> Result<(), String> {
+        let disks = Disks {
+            ceph: CephSettings {
+                conf: None,
+                user: None,
+                pools: pools.iter().map(|name| (*name).to_owned()).collect(),
+            },
+            raw_allowed_paths: Vec::new(),
+            blocks: agent_blocks::Settings::default(),
+        };
+        let (pool, image) = (pool.to_owned(), "image".to_owned());
+        disks.check(&DiskLocation::Rbd {
+            pool,
+            image,
+            snapshot: None,
+        })
+    }
+
+    #[test]
+    fn a_pool_that_the_operator_did_not_name_is_refused() {
+        assert_eq!(check(&["volumes", "vms"], "vms"), Ok(()));
+        assert!(check(&["volumes", "vms"], "images").is_err());
+    }
+
+    #[test]
+    fn where_no_pool_is_named_ceph_itself_decides() {
+        assert_eq!(check(&[], "images"), Ok(()));
+    }
 }

@@ -32,6 +32,8 @@ pub struct CephSettings {
     pub conf: Option<PathBuf>,
     /// The user without `client.`; none means the tools' default.
     pub user: Option<String>,
+    /// Pools whose images may be read and written; empty means all that the user may.
+    pub pools: Vec<String>,
 }
 
 /// A folder, most often an NFS share that is mounted on every host under this path.
@@ -72,6 +74,7 @@ impl Settings {
             ceph: CephSettings {
                 conf: config.get("ceph", "conf")?,
                 user: config.get("ceph", "user")?,
+                pools: config.list("ceph", "pools")?,
             },
             libvirt_uri: config.get_or("libvirt", "uri", "qemu:///system".to_owned())?,
             targets: targets.collect::<Result<_, _>>()?,

@@ -39,6 +39,7 @@ impl LocalDatamover {
             state_path: folder.join("datamover"),
             bus: BusSettings::new(nowhere),
             ceph: CephSettings {
+                pools: Vec::new(),
                 conf: None,
                 user: None,
             },

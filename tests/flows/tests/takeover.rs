@@ -67,3 +67,32 @@ async fn of_two_engines_one_runs_each_flow() {
     assert_eq!(snapshot.status, SnapshotStatus::Available);
     assert_eq!(site.cloud.count("POST", "/snapshots"), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_never_ends_is_given_up_and_the_workload_is_free() {
+    let mut site = Site::without_engine(&SiteOptions::default()).await;
+    let server = site.tenant.server(&ServerSpec::with_two_disks("db1")).await;
+    let workload = site.workload(&[server]).await;
+    let id = site.request_snapshot(workload, true).await;
+    for _ in 0..200 {
+        let claim = site
+            .db
+            .flow_claim_next("dies", Duration::from_secs(60))
+            .await
+            .unwrap();
+        site.db.flow_release(&claim.unwrap()).await.unwrap();
+    }
+    site.add_engine(SiteOptions::default());
+    let snapshot = site.settled_snapshot(id).await;
+    assert_eq!(snapshot.status, SnapshotStatus::Error);
+    assert!(
+        snapshot
+            .error_msg
+            .unwrap()
+            .contains("could not be brought to an end")
+    );
+    assert_eq!(
+        site.snapshot(workload, true).await.status,
+        SnapshotStatus::Available
+    );
+}

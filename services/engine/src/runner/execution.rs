@@ -24,6 +24,10 @@ use super::step::FlowSaga;
 use super::{Settlement, StepFailure};
 use crate::{FlowContext, Services, flows};
 
+/// A flow that was claimed so often and has not come to its end never will: what keeps it from that
+/// (a log that cannot be read, rows in a state that no step expects) is for an operator.
+const MOST_CLAIMS: i64 = 200;
+
 /// How the work on a claim ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Ending {
@@ -112,8 +116,33 @@ async fn renewals(services: &Services, claim: &FlowClaim, lease: &Lease, length:
     }
 }
 
+/// Ends a flow that cannot be brought to its end, so that its workload is not locked for ever.
+async fn abandon(flow: &FlowContext) -> Result<(), StepFailure> {
+    let settlement = Settlement {
+        failure: StepFailure::new("It could not be brought to an end"),
+        left_behind: Some(format!(
+            "it was taken up {MOST_CLAIMS} times; see the engines' logs"
+        )),
+    };
+    let settled = flows::settle_failed(flow, &settlement).await;
+    if let Err(failure) = &settled {
+        error!(
+            reason = failure.operator_message,
+            "the rows of an abandoned flow stay as they are"
+        );
+    }
+    let outcome = settlement.tenant_words();
+    Ok(flow
+        .db()
+        .flow_finish(flow.claim(), FlowStatus::Stuck, Some(&outcome))
+        .await?)
+}
+
 /// Runs what is left of the flow, brings its rows to rest, and ends it.
 async fn settle(flow: Arc<FlowContext>) -> Result<(), StepFailure> {
+    if flow.claim().epoch > MOST_CLAIMS {
+        return abandon(&flow).await;
+    }
     let result = drive(flow.clone())
         .await
         .map_err(|e| StepFailure::because("The flow cannot be run", e.as_ref()))?;

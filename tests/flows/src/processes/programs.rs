@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 const BUILD: &str = "run `cargo build --workspace --bins` first";
 
-/// The path of one of our programs. A program that is not there, or is older than one of its sources,
-/// would prove nothing: the test ends.
+/// The path of one of our programs. A program that is not there, or is older than a source that the test
+/// was built from, would prove nothing: the test ends. (What is edited while tests run is for the next run.)
 pub(super) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
@@ -15,9 +15,11 @@ pub(super) fn program(name: &str) -> PathBuf {
     let Some(built_at) = modified_at(&program) else {
         panic!("there is no {}: {BUILD}", program.display());
     };
+    let test_built_at = modified_at(&test).unwrap();
+    let is_newer = |at| at > built_at && at <= test_built_at;
     let newer = sources(&program)
         .into_iter()
-        .find(|source| modified_at(source).is_some_and(|at| at > built_at));
+        .find(|source| modified_at(source).is_some_and(is_newer));
     if let Some(newer) = newer {
         panic!(
             "{} is older than {}: {BUILD}",

@@ -335,7 +335,9 @@ impl FakeCloud {
 
 impl Drop for FakeCloud {
     fn drop(&mut self) {
-        // Stopping goes on in the server's own thread: its future need not be waited for.
+        // Stopping goes on in the server's own thread: its future need not be waited for. The process may
+        // end before that thread does, so the files are not left to it.
         drop(self.server.stop(false));
+        drop(std::fs::remove_dir_all(self.folder()));
     }
 }

@@ -92,6 +92,10 @@ fn on_a_small_disk(disk: &Path) {
     for result in results {
         assert_eq!(result.unwrap_err().kind, ErrorKind::ReadOnly);
     }
+    // What is not there needs no removing, so an undo can end.
+    target.delete(&name("w/gone")).unwrap();
+    target.delete_folder(&name("gone")).unwrap();
+    target.abandon_image(&name("w/gone")).unwrap();
     assert_eq!(target.get_object(&name("w/old"), 9).unwrap(), b"kept");
     assert_eq!(target.list(None).unwrap().len(), 1);
 }

@@ -151,6 +151,8 @@ impl Folder {
         match unlinkat(&self.0, name.as_ref(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) => self.sync(),
             Err(Errno::ENOENT) => Ok(()),
+            // A read-only file system says so before it looks whether there is anything to remove.
+            Err(Errno::EROFS) if self.stat(name.as_ref())?.is_none() => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -160,6 +162,8 @@ impl Folder {
         match unlinkat(&self.0, name, UnlinkatFlags::RemoveDir) {
             Ok(()) => self.sync().map(|()| true),
             Err(Errno::ENOENT) => Ok(true),
+            // Nothing can be tidied there, which is no reason to fail.
+            Err(Errno::EROFS) => Ok(self.stat(name)?.is_none()),
             Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::EBUSY) => Ok(false),
             Err(errno) => Err(errno.into()),
         }

@@ -158,10 +158,14 @@ async fn settle(flow: Arc<FlowContext>) -> Result<(), StepFailure> {
                         &other,
                     )
                 });
-            let undo_failure = end.undo_failure.map(|(step, cause)| {
-                format!("step {} could not be undone: {cause:#}", step.as_ref())
-            });
-            let left_behind = undo_failure.or_else(|| flow.left_behind());
+            // steno's words for a failed undo are JSON: for the operator only.
+            let (stuck_at, cause) = match end.undo_failure {
+                Some((step, cause)) => (Some(step.as_ref().to_owned()), format!(": {cause:#}")),
+                None => (None, String::new()),
+            };
+            let left_behind = stuck_at
+                .map(|step| format!("step {step} could not be undone"))
+                .or_else(|| flow.left_behind());
             let status = if left_behind.is_some() {
                 FlowStatus::Stuck
             } else {
@@ -169,7 +173,7 @@ async fn settle(flow: Arc<FlowContext>) -> Result<(), StepFailure> {
             };
             let outcome = match &left_behind {
                 None => failure.operator_message.clone(),
-                Some(left) => format!("{}; {left}", failure.operator_message),
+                Some(left) => format!("{}; {left}{cause}", failure.operator_message),
             };
             flows::settle_failed(
                 &flow,

@@ -65,7 +65,7 @@ impl Settlement {
             None => self.failure.tenant_message.clone(),
             Some(left) => format!(
                 "{}. Not everything could be taken back, tell your administrator: {left}",
-                self.failure.tenant_message
+                self.failure.tenant_message.trim_end_matches('.')
             ),
         }
     }

@@ -20,23 +20,26 @@ struct Route {
 pub(crate) fn violations() -> anyhow::Result<Vec<String>> {
     let root = metadata()?.workspace_root;
     let api = Path::new(&root).join("services/api");
-    let printed = cargo(&[
-        "run",
-        "--quiet",
-        "--locked",
-        "--package",
-        "services-api",
-        "--bin",
-        "backstay-api",
-        "--",
-        "--print-routes",
-    ])?;
+    let printed = print(&["--print-routes"])?;
     let routes: Vec<Route> =
         serde_json::from_slice(&printed).context("reading the table of routes")?;
-    let openapi = read(&api.join("openapi.json"))?;
-    let openapi: Value = serde_json::from_str(&openapi).context("reading openapi.json")?;
+    let text = read(&api.join("openapi.json"))?;
+    let openapi: Value = serde_json::from_str(&text).context("reading openapi.json")?;
     let policy = read(&api.join("src/policy/defaults.rs"))?;
-    Ok(violations_in(&routes, &openapi, &policy))
+    let mut found = violations_in(&routes, &openapi, &policy);
+    if print(&["--print-openapi"])?.trim_ascii() != text.trim().as_bytes() {
+        found.push(
+            "services/api/openapi.json is stale: write what --print-openapi prints".to_owned(),
+        );
+    }
+    Ok(found)
+}
+
+/// What the API's program prints of itself.
+fn print(arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
+    let program = ["--package", "services-api", "--bin", "backstay-api", "--"];
+    let run = ["run", "--quiet", "--locked"];
+    cargo(&[run.as_slice(), program.as_slice(), arguments].concat())
 }
 
 fn violations_in(routes: &[Route], openapi: &Value, policy: &str) -> Vec<String> {

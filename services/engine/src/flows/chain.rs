@@ -35,20 +35,30 @@ pub(super) async fn older_manifests(
 
 /// The images of a disk, newest first, the full one last.
 pub(super) fn images(disk: &DiskEntry, older: &[Manifest]) -> Result<Vec<ObjectName>, StepFailure> {
-    let mut chain = vec![disk.image.name.clone()];
-    let mut next = disk.backing.clone();
-    let mut images = older.iter().flat_map(|manifest| &manifest.disks);
+    let entries = entries(disk, older)?;
+    Ok(entries
+        .into_iter()
+        .map(|entry| entry.image.name.clone())
+        .collect())
+}
+
+fn entries<'a>(
+    disk: &'a DiskEntry,
+    older: &'a [Manifest],
+) -> Result<Vec<&'a DiskEntry>, StepFailure> {
+    let mut chain = vec![disk];
+    let mut next = disk.backing.as_ref();
+    let mut candidates = older.iter().flat_map(|manifest| &manifest.disks);
     while let Some(wanted) = next {
         // Each image's parent is in an older snapshot: one pass, newest to oldest, finds them all.
-        let entry = images
-            .find(|entry| entry.image.name == wanted)
-            .ok_or_else(|| {
-                StepFailure::new(format!(
-                    "Image {wanted}, which the backup builds on, is in no manifest"
-                ))
-            })?;
-        next = entry.backing.clone();
-        chain.push(wanted);
+        let found = candidates.find(|entry| entry.image.name == *wanted);
+        let entry = found.ok_or_else(|| {
+            StepFailure::new(format!(
+                "Image {wanted}, which the backup builds on, is in no manifest"
+            ))
+        })?;
+        next = entry.backing.as_ref();
+        chain.push(entry);
     }
     Ok(chain)
 }
@@ -62,13 +72,7 @@ pub(super) async fn expect_whole(
 ) -> Result<(), StepFailure> {
     let older = older_manifests(cx, workload_id, newest).await?;
     for disk in &newest.disks {
-        for name in images(disk, &older)? {
-            let mut entries = std::iter::once(newest)
-                .chain(&older)
-                .flat_map(|manifest| &manifest.disks);
-            let Some(entry) = entries.find(|entry| entry.image.name == name) else {
-                return Err(StepFailure::new(format!("Image {name} is in no manifest")));
-            };
+        for entry in entries(disk, &older)? {
             for object in [&entry.image, &entry.index] {
                 target_files::expect_length(cx, &object.name, object.size_bytes).await?;
             }

@@ -2,7 +2,7 @@
 
 use services_openstack::CloudError;
 use services_openstack::ports::{Port, Server, Volume, VolumeAttachment};
-use services_types::{DiskRecord, ImageRecord, NicRecord, ServerId, ServerRecord, VolumeRecord};
+use services_types::{DiskRecord, NicRecord, ServerId, ServerRecord, VolumeRecord};
 
 use crate::context::FlowContext;
 use crate::runner::StepFailure;
@@ -39,7 +39,8 @@ pub(crate) async fn server_record(
     Ok(ServerRecord {
         nics: nics(cx, id).await?,
         disks: disks(cx, id).await?,
-        image: boot_image(&server),
+        // One made of an image was refused above.
+        image: None,
         id: server.id,
         name: server.name,
         status: server.status,
@@ -51,13 +52,6 @@ pub(crate) async fn server_record(
         has_config_drive: server.has_config_drive,
         user_data: inside.user_data,
         flavor: server.flavor,
-    })
-}
-
-fn boot_image(server: &Server) -> Option<ImageRecord> {
-    server.image_id.clone().map(|id| ImageRecord {
-        id,
-        name: String::new(),
     })
 }
 

@@ -5,8 +5,8 @@
 //! deleted for its owner all the same. When the newest snapshot goes, so do the Cinder snapshots that
 //! were kept for the incremental after it: that one will be full.
 //!
-//! Nothing here can be taken back. A deletion that fails leaves the snapshot in error; deleting it
-//! again goes on where it stopped.
+//! Nothing here can be taken back. A deletion that fails says so in the snapshot, which is in error once
+//! its manifest is gone; deleting it again goes on where it stopped.
 
 mod forget;
 mod plan_removal;

@@ -9,8 +9,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    FreezeOutcome, FreezeRequest, HostStatus, Refusal, RefusalKind, TransferId, TransferRequest,
-    TransferStatus,
+    ConnectionId, ConnectionRequest, ConnectionStatus, Connector, FreezeOutcome, FreezeRequest,
+    HostStatus, PointEnd, PointId, PointRequest, PointStatus, Refusal, RefusalKind, ServerDisks,
+    TransferId, TransferRequest, TransferStatus,
 };
 
 /// A question that was not answered with what was asked for.
@@ -86,6 +87,33 @@ pub trait DatamoverClient: Send + Sync {
     ) -> Result<FreezeOutcome, ClientError>;
     /// Thaws a guest; one that is not frozen is success.
     async fn freeze_end(&self, host: &str, id: Uuid) -> Result<FreezeOutcome, ClientError>;
+    /// What disks a server has; it must be on that host.
+    async fn server_disks(&self, host: &str, server_id: Uuid) -> Result<ServerDisks, ClientError>;
+    /// Takes a point in time of a server's own disks, or finds it taken.
+    async fn point_take(
+        &self,
+        host: &str,
+        id: PointId,
+        request: &PointRequest,
+    ) -> Result<PointStatus, ClientError>;
+    /// Ends a point; one that is not there is success.
+    async fn point_end(&self, host: &str, id: PointId, end: PointEnd) -> Result<(), ClientError>;
+    /// What Cinder must know of the host to export a volume to it.
+    async fn connector(&self, host: &str) -> Result<Connector, ClientError>;
+    /// Connects a volume to the host, or finds it connected.
+    async fn connection_open(
+        &self,
+        host: &str,
+        id: ConnectionId,
+        request: &ConnectionRequest,
+    ) -> Result<ConnectionStatus, ClientError>;
+    /// Disconnects it; one that is not connected is success.
+    async fn connection_close(
+        &self,
+        host: &str,
+        id: ConnectionId,
+        epoch: i64,
+    ) -> Result<(), ClientError>;
 }
 
 /// Where a service token comes from: asked before every request, so that an expired one is replaced.
@@ -233,5 +261,60 @@ impl DatamoverClient for HttpDatamover {
             self.request(Method::DELETE, &["hosts", host, "freezes", &id.to_string()])?,
         )
         .await
+    }
+
+    async fn server_disks(&self, host: &str, server_id: Uuid) -> Result<ServerDisks, ClientError> {
+        let server_id = server_id.to_string();
+        let segments = ["hosts", host, "servers", &server_id, "disks"];
+        self.ask(host, self.request(Method::GET, &segments)?).await
+    }
+
+    async fn point_take(
+        &self,
+        host: &str,
+        id: PointId,
+        request: &PointRequest,
+    ) -> Result<PointStatus, ClientError> {
+        let put = self.request(Method::PUT, &["hosts", host, "points", &id.to_string()])?;
+        self.ask(host, put.json(request)).await
+    }
+
+    async fn point_end(&self, host: &str, id: PointId, end: PointEnd) -> Result<(), ClientError> {
+        let delete = self.request(Method::DELETE, &["hosts", host, "points", &id.to_string()])?;
+        self.ask(host, delete.query(&end)).await
+    }
+
+    async fn connector(&self, host: &str) -> Result<Connector, ClientError> {
+        self.ask(
+            host,
+            self.request(Method::GET, &["hosts", host, "connector"])?,
+        )
+        .await
+    }
+
+    async fn connection_open(
+        &self,
+        host: &str,
+        id: ConnectionId,
+        request: &ConnectionRequest,
+    ) -> Result<ConnectionStatus, ClientError> {
+        let put = self.request(
+            Method::PUT,
+            &["hosts", host, "connections", &id.to_string()],
+        )?;
+        self.ask(host, put.json(request)).await
+    }
+
+    async fn connection_close(
+        &self,
+        host: &str,
+        id: ConnectionId,
+        epoch: i64,
+    ) -> Result<(), ClientError> {
+        let delete = self.request(
+            Method::DELETE,
+            &["hosts", host, "connections", &id.to_string()],
+        )?;
+        self.ask(host, delete.query(&[("epoch", epoch)])).await
     }
 }

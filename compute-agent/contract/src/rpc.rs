@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{FreezeOutcome, FreezeRequest, Refusal, TransferId, TransferRequest, TransferStatus};
+use crate::{
+    ConnectionId, ConnectionRequest, ConnectionStatus, Connector, FreezeOutcome, FreezeRequest,
+    PointEnd, PointId, PointRequest, PointStatus, Refusal, ServerDisks, TransferId,
+    TransferRequest, TransferStatus,
+};
 
 /// A question to one host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +44,41 @@ pub enum Question {
         /// Which freeze.
         id: Uuid,
     },
+    /// What disks a server has.
+    ServerDisks {
+        /// Which server.
+        server_id: Uuid,
+    },
+    /// Take a point in time, or find it taken.
+    PointTake {
+        /// Which.
+        id: PointId,
+        /// Of what.
+        request: PointRequest,
+    },
+    /// End it.
+    PointEnd {
+        /// Which.
+        id: PointId,
+        /// How.
+        end: PointEnd,
+    },
+    /// What Cinder must know of the host.
+    Connector,
+    /// Connect a volume, or find it connected.
+    ConnectionOpen {
+        /// Which.
+        id: ConnectionId,
+        /// How.
+        request: ConnectionRequest,
+    },
+    /// Disconnect a volume; one that is not connected is success.
+    ConnectionClose {
+        /// Which.
+        id: ConnectionId,
+        /// Claim under which it is asked.
+        epoch: i64,
+    },
 }
 
 /// What the host answers.
@@ -50,6 +89,16 @@ pub enum Answer {
     Transfer(TransferStatus),
     /// To the questions about freezes.
     Freeze(FreezeOutcome),
+    /// To the question about a server's disks.
+    ServerDisks(ServerDisks),
+    /// To `point_take`.
+    Point(PointStatus),
+    /// To `connector`.
+    Connector(Connector),
+    /// To `connection_open`.
+    Connection(ConnectionStatus),
+    /// To `point_end` and `connection_close`: it is done.
+    Done,
     /// Not carried out.
     Refused(Refusal),
 }

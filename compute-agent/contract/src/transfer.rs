@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::{ConnectionId, PointId};
+
 /// Identity of a transfer. The engine derives it from its flow and disk, so that a repeated step
 /// finds the transfer it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,6 +36,10 @@ pub enum TransferJob {
     Restore(RestoreJob),
     /// Image and index off the target; gone already is success.
     Remove(RemoveJob),
+    /// An image into its successor, which then needs it no more.
+    Merge(MergeJob),
+    /// Every byte of an image against its index.
+    Verify(VerifyJob),
 }
 
 /// Disk snapshot to image.
@@ -43,12 +49,29 @@ pub struct BackupJob {
     pub source: DiskLocation,
     /// The disk's true size, to check against the source.
     pub size_bytes: u64,
-    /// Earlier snapshot of the same disk to take the changes from; `None` makes a full image.
+    /// Earlier state of the same disk to take the changes from, by the name its storage knows. Without
+    /// it, or if the changes cannot be told, all is read and compared by hash with `backing`.
     pub since: Option<String>,
     /// Where the image goes.
     pub image: ImagePlace,
-    /// Image of the earlier snapshot, on the same target; set exactly when `since` is.
+    /// Image of the earlier snapshot, on the same target; none makes a full image.
     pub backing: Option<ImagePlace>,
+    /// What to do with data clusters.
+    #[serde(default)]
+    pub compression: ImageCompression,
+}
+
+/// What a backup does with data clusters. A chain may mix them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageCompression {
+    /// Stores them as they are.
+    #[default]
+    None,
+    /// Zstandard: QEMU 5.1 and newer read it.
+    Zstd,
+    /// Deflate: every QEMU reads it.
+    Zlib,
 }
 
 /// Chain of images to volume.
@@ -62,6 +85,39 @@ pub struct RestoreJob {
     pub destination: DiskLocation,
     /// The volume is new and reads as zeroes: zeroes need not be written.
     pub is_destination_zeroed: bool,
+    /// What the manifests say of the chain's images, in its order, to be compared before the first byte
+    /// is written; empty: not compared.
+    #[serde(default)]
+    pub digests: Vec<ImageDigests>,
+}
+
+/// Digests of an image and its index as the manifest has them, 64 hex digits each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageDigests {
+    /// Of the image's head.
+    pub image_blake3: String,
+    /// In the index's trailer.
+    pub index_blake3: String,
+}
+
+/// An image into its successor: afterwards the successor shows the same disk, and builds upon what the
+/// image built upon. The image is gone then. Crash-safe: asked again, it goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeJob {
+    /// What goes: a backup that nobody wants any more.
+    pub image: ImagePlace,
+    /// The only image that builds upon it; keeps its name.
+    pub successor: ImagePlace,
+}
+
+/// Every byte of an image against its index, and both against their digests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyJob {
+    /// What to verify; images it builds upon are not looked at.
+    pub image: ImagePlace,
+    /// What the manifest says of it; none: only whether the two fit each other.
+    #[serde(default)]
+    pub digests: Option<ImageDigests>,
 }
 
 /// Image and index off the target.
@@ -88,6 +144,21 @@ pub enum DiskLocation {
     Raw {
         /// Absolute path.
         path: String,
+    },
+    /// A disk of a point in time that this host has taken.
+    Point {
+        /// Which point.
+        point: PointId,
+        /// Which of its disks.
+        device: String,
+    },
+    /// A volume that this host is connected to.
+    Connection {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Cinder's id of a snapshot of the volume, where the volume is a file on a share and the
+        /// snapshot a file beside it; `None`: the volume itself.
+        snapshot: Option<String>,
     },
 }
 
@@ -163,6 +234,15 @@ pub enum TransferOutcome {
     },
     /// An image was removed.
     Removed,
+    /// The successor as it is now.
+    Merged(ImageFacts),
+    /// An image was read whole.
+    Verified {
+        /// Guest bytes whose digests were compared.
+        verified_bytes: u64,
+        /// What is wrong, the first of it by name (image, guest offset); empty: nothing.
+        damage: Vec<String>,
+    },
 }
 
 /// What the manifest says of an image; digests as `agent-format`'s manifest defines them.

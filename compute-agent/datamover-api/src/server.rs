@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_actix_web::{RequestId, TracingLogger};
 
 use crate::refused::Refused;
-use crate::routes::{freeze, health, host, transfer, version};
+use crate::routes::{connection, freeze, health, host, point, server, transfer, version};
 use crate::{Hosts, OverBus, Settings};
 
 /// A transfer request with a chain of a thousand images has some 200 KiB.
@@ -99,6 +99,18 @@ pub fn configure(config: &mut ServiceConfig, application: &Application) {
                         .route(web::put().to(transfer::start))
                         .route(web::get().to(transfer::show))
                         .route(web::delete().to(transfer::cancel)),
+                )
+                .route("/{host}/connector", web::get().to(connection::connector))
+                .route("/{host}/servers/{id}/disks", web::get().to(server::disks))
+                .service(
+                    web::resource("/{host}/points/{id}")
+                        .route(web::put().to(point::take))
+                        .route(web::delete().to(point::end)),
+                )
+                .service(
+                    web::resource("/{host}/connections/{id}")
+                        .route(web::put().to(connection::open))
+                        .route(web::delete().to(connection::close)),
                 )
                 .service(
                     web::resource("/{host}/freezes/{id}")

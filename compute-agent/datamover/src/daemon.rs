@@ -137,7 +137,7 @@ impl Daemon {
             Question::TransferStart { id, request } => transfers.start(id, request),
             Question::TransferShow { id } => transfers.show(id),
             Question::TransferCancel { id, epoch } => transfers.cancel(id, epoch),
-            Question::FreezeStart { .. } | Question::FreezeEnd { .. } => Err(unexpected()),
+            _ => Err(unexpected()),
         });
         match asked.await.unwrap_or_else(|_| Err(unexpected())) {
             Ok(status) => Answer::Transfer(status),

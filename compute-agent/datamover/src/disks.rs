@@ -41,6 +41,9 @@ impl Disks {
             DiskLocation::Raw { path } => {
                 RawSource::open(&self.raw(path)?, &self.blocks).map(boxed_source)
             }
+            DiskLocation::Point { .. } | DiskLocation::Connection { .. } => {
+                return Err(JobError::Refused("this host has no such disk".to_owned()));
+            }
         };
         opened.map_err(disk("open the disk"))
     }
@@ -61,6 +64,9 @@ impl Disks {
             }
             DiskLocation::Raw { path } => {
                 FileTarget::open(&self.raw(path)?).map(|disk| Box::new(disk) as _)
+            }
+            DiskLocation::Point { .. } | DiskLocation::Connection { .. } => {
+                return Err(JobError::Refused("this host has no such disk".to_owned()));
             }
         };
         opened.map_err(disk("open the volume"))
@@ -115,6 +121,7 @@ impl Disks {
     pub(crate) fn check(&self, location: &DiskLocation) -> Result<(), String> {
         match location {
             DiskLocation::Raw { path } => self.raw(path).map(|_| ()).map_err(|e| e.to_string()),
+            DiskLocation::Point { .. } | DiskLocation::Connection { .. } => Ok(()),
             DiskLocation::Rbd { pool, .. } => {
                 let pools = &self.ceph.pools;
                 if pools.is_empty() || pools.contains(pool) {

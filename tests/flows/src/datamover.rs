@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use agent_contract::amqp::{BusSettings, Responder};
 use agent_contract::{
-    Answer, ClientError, DatamoverClient, FreezeOutcome, FreezeRequest, HostStatus, Question,
-    TransferId, TransferRequest, TransferStatus,
+    Answer, ClientError, ConnectionId, ConnectionRequest, ConnectionStatus, Connector,
+    DatamoverClient, FreezeOutcome, FreezeRequest, HostStatus, PointEnd, PointId, PointRequest,
+    PointStatus, Question, ServerDisks, TransferId, TransferRequest, TransferStatus,
 };
 use agent_datamover::{CephSettings, Datamover, Settings, TargetSettings, TransferSettings};
 use async_trait::async_trait;
@@ -86,6 +87,13 @@ impl LocalDatamover {
             other => panic!("an answer about a freeze was expected: {other:?}"),
         }
     }
+
+    async fn ask_until_done(&self, question: Question) -> Result<(), ClientError> {
+        match self.ask(question).await? {
+            Answer::Done => Ok(()),
+            other => panic!("nothing but the end was expected: {other:?}"),
+        }
+    }
 }
 
 #[async_trait]
@@ -145,5 +153,59 @@ impl DatamoverClient for LocalDatamover {
 
     async fn freeze_end(&self, _host: &str, id: Uuid) -> Result<FreezeOutcome, ClientError> {
         self.ask_about_freeze(Question::FreezeEnd { id }).await
+    }
+
+    async fn server_disks(&self, _host: &str, server_id: Uuid) -> Result<ServerDisks, ClientError> {
+        match self.ask(Question::ServerDisks { server_id }).await? {
+            Answer::ServerDisks(disks) => Ok(disks),
+            other => panic!("an answer about a server's disks was expected: {other:?}"),
+        }
+    }
+
+    async fn point_take(
+        &self,
+        _host: &str,
+        id: PointId,
+        request: &PointRequest,
+    ) -> Result<PointStatus, ClientError> {
+        let request = request.clone();
+        match self.ask(Question::PointTake { id, request }).await? {
+            Answer::Point(status) => Ok(status),
+            other => panic!("an answer about a point was expected: {other:?}"),
+        }
+    }
+
+    async fn point_end(&self, _host: &str, id: PointId, end: PointEnd) -> Result<(), ClientError> {
+        self.ask_until_done(Question::PointEnd { id, end }).await
+    }
+
+    async fn connector(&self, _host: &str) -> Result<Connector, ClientError> {
+        match self.ask(Question::Connector).await? {
+            Answer::Connector(connector) => Ok(connector),
+            other => panic!("a connector was expected: {other:?}"),
+        }
+    }
+
+    async fn connection_open(
+        &self,
+        _host: &str,
+        id: ConnectionId,
+        request: &ConnectionRequest,
+    ) -> Result<ConnectionStatus, ClientError> {
+        let request = request.clone();
+        match self.ask(Question::ConnectionOpen { id, request }).await? {
+            Answer::Connection(status) => Ok(status),
+            other => panic!("an answer about a connection was expected: {other:?}"),
+        }
+    }
+
+    async fn connection_close(
+        &self,
+        _host: &str,
+        id: ConnectionId,
+        epoch: i64,
+    ) -> Result<(), ClientError> {
+        self.ask_until_done(Question::ConnectionClose { id, epoch })
+            .await
     }
 }

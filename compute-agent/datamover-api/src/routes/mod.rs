@@ -1,8 +1,11 @@
 //! What can be asked under `/v2`; `agent-contract` has the table.
 
+pub(crate) mod connection;
 pub(crate) mod freeze;
 pub(crate) mod health;
 pub(crate) mod host;
+pub(crate) mod point;
+pub(crate) mod server;
 pub(crate) mod transfer;
 pub(crate) mod version;
 
@@ -45,6 +48,17 @@ pub(crate) async fn ask_freeze(
 ) -> Result<FreezeOutcome, Refused> {
     match ask(hosts, host, question).await? {
         Answer::Freeze(outcome) => Ok(outcome),
+        _ => Err(another_answer(host)),
+    }
+}
+
+pub(crate) async fn ask_until_done(
+    hosts: &dyn Hosts,
+    host: &str,
+    question: Question,
+) -> Result<(), Refused> {
+    match ask(hosts, host, question).await? {
+        Answer::Done => Ok(()),
         _ => Err(another_answer(host)),
     }
 }

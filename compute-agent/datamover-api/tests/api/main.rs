@@ -14,14 +14,17 @@ use std::time::{Duration, Instant};
 
 use agent_contract::amqp::{PrivateBroker, Responder};
 use agent_contract::{
-    Answer, ClientError, DatamoverClient, FreezeOutcome, FreezeRequest, HostStatus, HttpDatamover,
-    ImagePlace, Question, Refusal, RefusalKind, RemoveJob, TokenSource, TransferId, TransferJob,
-    TransferProgress, TransferRequest, TransferState, TransferStatus,
+    Answer, ClientError, ConnectionId, ConnectionRequest, ConnectionStatus, Connector,
+    DatamoverClient, FreezeOutcome, FreezeRequest, HostStatus, HttpDatamover, ImagePlace, PointEnd,
+    PointId, PointRequest, PointStatus, Question, Refusal, RefusalKind, RemoveJob, ServerDisks,
+    TokenSource, TransferId, TransferJob, TransferProgress, TransferRequest, TransferState,
+    TransferStatus,
 };
 use agent_datamover_api::{Settings, serve};
 use async_trait::async_trait;
 use keystone::FakeKeystone;
 use secrecy::SecretString;
+use serde_json::json;
 use services_foundation::config::Config;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -62,6 +65,24 @@ impl Responder for FakeHost {
                 reason: "no agent".into(),
             }),
             Question::FreezeEnd { .. } => Answer::Freeze(FreezeOutcome::Thawed { in_time: true }),
+            Question::ServerDisks { .. } => Answer::ServerDisks(ServerDisks {
+                is_running: true,
+                disks: Vec::new(),
+            }),
+            Question::PointTake { id, .. } => Answer::Point(PointStatus {
+                id,
+                disks: Vec::new(),
+            }),
+            Question::PointEnd { end, .. } if end.keep_marks && end.epoch == 7 => Answer::Done,
+            Question::PointEnd { .. } => {
+                Answer::Refused(Refusal::new(RefusalKind::Fenced, "epoch 7 was here"))
+            }
+            Question::Connector => Answer::Connector(Connector(json!({"host": "compute1"}))),
+            Question::ConnectionOpen { id, request } => Answer::Connection(ConnectionStatus {
+                id,
+                size_bytes: request.connection_info["size"].as_u64().unwrap(),
+            }),
+            Question::ConnectionClose { .. } => Answer::Done,
         }
     }
 
@@ -261,4 +282,40 @@ async fn version_and_health_are_told_without_a_token() {
         let answer = reqwest::get(format!("{}{path}", cloud.base)).await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disks_points_and_connections_of_a_host_are_asked_for() {
+    let cloud = cloud().await;
+    cloud.until_the_host_is_heard().await;
+    let client = cloud.client("of-service");
+    let id = Uuid::from_u128(5);
+    let disks = client.server_disks("compute1", id).await.unwrap();
+    assert!(disks.is_running);
+    let request = PointRequest {
+        epoch: 7,
+        server_id: id,
+        disks: Vec::new(),
+    };
+    let point = PointId(id);
+    let taken = client.point_take("compute1", point, &request).await;
+    assert_eq!(taken.unwrap().id, point);
+    let end = |epoch, keep_marks| PointEnd { epoch, keep_marks };
+    let ended = client.point_end("compute1", point, end(7, true)).await;
+    ended.unwrap();
+    let fenced = client.point_end("compute1", point, end(7, false)).await;
+    assert_eq!(fenced.unwrap_err().refusal(), Some(RefusalKind::Fenced));
+    let connector = client.connector("compute1").await.unwrap();
+    assert_eq!(connector.0["host"], "compute1");
+    let request = ConnectionRequest {
+        epoch: 7,
+        connection_info: json!({"size": 4096}),
+    };
+    let connection = ConnectionId(id);
+    let open = client
+        .connection_open("compute1", connection, &request)
+        .await;
+    assert_eq!(open.unwrap().size_bytes, 4096);
+    let closed = client.connection_close("compute1", connection, 7).await;
+    closed.unwrap();
 }

@@ -76,8 +76,8 @@ pub(crate) fn check_job(job: &TransferJob, targets: &Targets, disks: &Disks) -> 
             if job.size_bytes == 0 {
                 return Err("a disk of 0 bytes cannot be backed up".to_owned());
             }
-            if job.since.is_some() != job.backing.is_some() {
-                return Err("since and backing come together or not at all".to_owned());
+            if job.since.is_some() && job.backing.is_none() {
+                return Err("since needs a backing image".to_owned());
             }
             if let Some(backing) = &job.backing {
                 check_image(backing, targets)?;
@@ -110,6 +110,9 @@ pub(crate) fn check_job(job: &TransferJob, targets: &Targets, disks: &Disks) -> 
             disks.check(&job.destination)
         }
         TransferJob::Remove(job) => check_image(&job.image, targets),
+        TransferJob::Merge(_) | TransferJob::Verify(_) => {
+            Err("this datamover cannot merge or verify".to_owned())
+        }
     }
 }
 

@@ -66,7 +66,10 @@ impl Host {
     pub(crate) fn drop_results(&self, job: &TransferJob) -> Result<(), JobError> {
         match job {
             TransferJob::Backup(job) => remove::drop_image(&self.place(&job.image)?),
-            TransferJob::Restore(_) | TransferJob::Remove(_) => Ok(()),
+            TransferJob::Restore(_)
+            | TransferJob::Remove(_)
+            | TransferJob::Merge(_)
+            | TransferJob::Verify(_) => Ok(()),
         }
     }
 }
@@ -77,6 +80,7 @@ impl Run<'_> {
             TransferJob::Backup(job) => backup::run(&self, job).map(TransferOutcome::Image),
             TransferJob::Restore(job) => restore::run(&self, job),
             TransferJob::Remove(job) => remove::run(&self, job),
+            TransferJob::Merge(_) | TransferJob::Verify(_) => Err(JobError::Broken),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agent_contract::{BackupJob, DiskLocation, ImagePlace, TransferId};
+use agent_contract::{BackupJob, DiskLocation, ImageCompression, ImagePlace, TransferId};
 use agent_target::{DirectoryTarget, Target};
 use services_foundation::config::Config;
 use tempfile::TempDir;
@@ -111,6 +111,7 @@ pub(crate) fn backup_job(name: &str, size_bytes: usize, since: Option<(&str, &st
         since: since.map(|(point, _)| point.to_owned()),
         image: image(name),
         backing: since.map(|(_, parent)| image(parent)),
+        compression: ImageCompression::None,
     }
 }
 

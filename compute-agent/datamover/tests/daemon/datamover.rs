@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use agent_contract::amqp::{BusClient, BusSettings, PrivateBroker};
 use agent_contract::{
-    Answer, BackupJob, DiskLocation, ImagePlace, Question, Refusal, RestoreJob, TransferId,
-    TransferJob, TransferRequest, TransferState, TransferStatus,
+    Answer, BackupJob, DiskLocation, ImageCompression, ImagePlace, Question, Refusal, RestoreJob,
+    TransferId, TransferJob, TransferRequest, TransferState, TransferStatus,
 };
 use agent_target::DirectoryTarget;
 use nix::sys::signal::{Signal, kill};
@@ -124,7 +124,7 @@ impl Datamover {
         match self.ask(question).await {
             Answer::Transfer(status) => Ok(status),
             Answer::Refused(refusal) => Err(refusal),
-            Answer::Freeze(outcome) => panic!("{outcome:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -254,6 +254,7 @@ pub(crate) fn backup(source: &DiskLocation, size_bytes: usize, name: &str) -> Tr
         since: None,
         image: image(name),
         backing: None,
+        compression: ImageCompression::None,
     })
 }
 
@@ -267,6 +268,7 @@ pub(crate) fn restore(
         size_bytes: size_bytes as u64,
         destination: destination.clone(),
         is_destination_zeroed: false,
+        digests: Vec::new(),
     })
 }
 

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use agent_contract::{
-    BackupJob, DiskLocation, ImageFacts, RestoreJob, TransferJob, TransferOutcome, TransferState,
-    TransferStatus,
+    BackupJob, DiskLocation, ImageCompression, ImageFacts, RestoreJob, TransferJob,
+    TransferOutcome, TransferState, TransferStatus,
 };
 use uuid::Uuid;
 
@@ -117,6 +117,7 @@ impl Volume {
             since: since.map(|(snapshot, _)| snapshot.to_owned()),
             image: image(&format!("w/{snapshot}")),
             backing: since.map(|(_, parent)| image(parent)),
+            compression: ImageCompression::None,
         })
     }
 }
@@ -190,6 +191,7 @@ async fn a_volume_is_backed_up_fully_and_incrementally_and_comes_back() {
         size_bytes: 64 * MIB,
         destination: other.location(None),
         is_destination_zeroed: false,
+        digests: Vec::new(),
     });
     let filled = carry_out(&datamover, job).await;
     let state = &filled.state;

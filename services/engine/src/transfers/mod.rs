@@ -53,6 +53,8 @@ fn verb(job: &TransferJob) -> &'static str {
         TransferJob::Backup(_) => "backup",
         TransferJob::Restore(_) => "restore",
         TransferJob::Remove(_) => "remove",
+        TransferJob::Merge(_) => "merge",
+        TransferJob::Verify(_) => "verify",
     }
 }
 

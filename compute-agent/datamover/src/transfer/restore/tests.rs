@@ -47,6 +47,7 @@ fn job(size_bytes: usize, is_destination_zeroed: bool) -> RestoreJob {
             path: "/not/opened".into(),
         },
         is_destination_zeroed,
+        digests: Vec::new(),
     }
 }
 

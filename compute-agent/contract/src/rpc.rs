@@ -63,8 +63,8 @@ pub enum Question {
         /// How.
         end: PointEnd,
     },
-    /// What Cinder must know of the host.
-    Connector,
+    /// What Cinder must know of the host. (With braces: the bus always carries arguments.)
+    Connector {},
     /// Connect a volume, or find it connected.
     ConnectionOpen {
         /// Which.

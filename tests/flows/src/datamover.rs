@@ -180,7 +180,7 @@ impl DatamoverClient for LocalDatamover {
     }
 
     async fn connector(&self, _host: &str) -> Result<Connector, ClientError> {
-        match self.ask(Question::Connector).await? {
+        match self.ask(Question::Connector {}).await? {
             Answer::Connector(connector) => Ok(connector),
             other => panic!("a connector was expected: {other:?}"),
         }

@@ -15,7 +15,7 @@ pub(crate) async fn connector(
     path: Path<String>,
 ) -> Result<Json<Connector>, Refused> {
     let host = path.into_inner();
-    match ask(hosts.get_ref(), &host, Question::Connector).await? {
+    match ask(hosts.get_ref(), &host, Question::Connector {}).await? {
         Answer::Connector(connector) => Ok(Json(connector)),
         _ => Err(another_answer(&host)),
     }

@@ -77,7 +77,7 @@ impl Responder for FakeHost {
             Question::PointEnd { .. } => {
                 Answer::Refused(Refusal::new(RefusalKind::Fenced, "epoch 7 was here"))
             }
-            Question::Connector => Answer::Connector(Connector(json!({"host": "compute1"}))),
+            Question::Connector {} => Answer::Connector(Connector(json!({"host": "compute1"}))),
             Question::ConnectionOpen { id, request } => Answer::Connection(ConnectionStatus {
                 id,
                 size_bytes: request.connection_info["size"].as_u64().unwrap(),

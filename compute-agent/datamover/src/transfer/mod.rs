@@ -6,13 +6,14 @@
 //! | `worker` | the threads that carry them out |
 //! | `entry` | what the journal holds of one |
 //! | `run` | what one needs to be carried out; `backup`, `restore`, `remove` do it |
-//! | `plan`, `clusters`, `reading` | what is read, as whole clusters; reading objects |
+//! | `plan`, `clusters`, `reading`, `lineage` | what is read, as whole clusters; reading objects, whose chain |
 //! | `ticket`, `throttle` | progress and interruption; how fast |
 
 mod backup;
 mod clusters;
 mod entry;
 mod error;
+mod lineage;
 mod plan;
 mod reading;
 mod remove;

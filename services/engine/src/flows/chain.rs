@@ -1,6 +1,6 @@
 //! Which images a backup is made of: its own, and those it builds on down to the full ones.
 
-use agent_format::ObjectName;
+use agent_contract::ImageDigests;
 use agent_format::manifest::{DiskEntry, Manifest};
 use services_types::{SnapshotId, WorkloadId};
 
@@ -33,16 +33,16 @@ pub(super) async fn older_manifests(
     Ok(older)
 }
 
-/// The images of a disk, newest first, the full one last.
-pub(super) fn images(disk: &DiskEntry, older: &[Manifest]) -> Result<Vec<ObjectName>, StepFailure> {
-    let entries = entries(disk, older)?;
-    Ok(entries
-        .into_iter()
-        .map(|entry| entry.image.name.clone())
-        .collect())
+/// What the manifests say of an image, for a datamover to compare with what it finds.
+pub(super) fn digests(entry: &DiskEntry) -> ImageDigests {
+    ImageDigests {
+        image_blake3: entry.image.blake3.to_string(),
+        index_blake3: entry.index.blake3.to_string(),
+    }
 }
 
-fn entries<'a>(
+/// The entries of a disk's images, newest first, the full one last.
+pub(super) fn entries<'a>(
     disk: &'a DiskEntry,
     older: &'a [Manifest],
 ) -> Result<Vec<&'a DiskEntry>, StepFailure> {

@@ -1,5 +1,6 @@
 //! A backup as it lies on the target.
 
+use agent_contract::ImageDigests;
 use agent_format::ObjectName;
 use serde::{Deserialize, Serialize};
 use services_types::{ServerId, Topology, VolumeId};
@@ -20,4 +21,7 @@ pub(super) struct BackupDisk {
     pub(super) size_bytes: u64,
     /// Newest image first, the full one last.
     pub(super) chain: Vec<ObjectName>,
+    /// What the manifests say of the chain's images, in its order.
+    #[serde(default)]
+    pub(super) digests: Vec<ImageDigests>,
 }

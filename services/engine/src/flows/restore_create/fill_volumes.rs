@@ -75,7 +75,7 @@ fn transfer(
             size_bytes: disk.size_bytes,
             destination: destination.storage.whole(),
             is_destination_zeroed: true,
-            digests: Vec::new(),
+            digests: disk.digests.clone(),
         }),
     })
 }

@@ -74,10 +74,12 @@ async fn topology(
 
 fn backup_disk(disk: &DiskEntry, older: &[Manifest]) -> Result<BackupDisk, StepFailure> {
     let bad = |e| StepFailure::because("The backup's manifest has a bad id", &e);
+    let chain = chain::entries(disk, older)?;
     Ok(BackupDisk {
         server_id: disk.vm_id.to_string().parse().map_err(bad)?,
         volume_id: disk.resource_id.to_string().parse().map_err(bad)?,
         size_bytes: disk.size_bytes,
-        chain: chain::images(disk, older)?,
+        chain: chain.iter().map(|entry| entry.image.name.clone()).collect(),
+        digests: chain.into_iter().map(chain::digests).collect(),
     })
 }

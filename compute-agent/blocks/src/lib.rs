@@ -19,6 +19,7 @@ mod disk;
 mod error;
 pub mod extent;
 mod file;
+mod file_source;
 #[cfg(any(test, feature = "test-support"))]
 pub mod memory;
 pub mod nbd;
@@ -35,6 +36,7 @@ pub use disk::{
 pub use error::{BlocksError, ErrorKind};
 pub use extent::{Extent, ExtentKind};
 pub use file::FileTarget;
+pub use file_source::FileSource;
 pub use nbd::source::{NbdSource, NbdTarget};
 pub use raw_copy::RawSource;
 pub use rbd::{MonitorHost, RbdImage, RbdSource, RbdTarget};

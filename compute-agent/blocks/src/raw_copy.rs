@@ -6,11 +6,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::unistd::{Whence, lseek};
-
+use crate::file_source::next_data;
 use crate::{
-    BlocksError, Changes, DiskReader, Extent, ExtentStream, MapDisk, NbdSource, ReadDisk, Settings,
+    BlocksError, Changes, DiskReader, Extent, ExtentStream, FileSource, MapDisk, ReadDisk,
 };
 
 /// How much is compared at a time, and how exact the answer is.
@@ -20,15 +18,15 @@ const STEP: usize = 64 << 10;
 #[derive(Debug)]
 pub struct RawSource {
     path: PathBuf,
-    bytes: NbdSource,
+    bytes: FileSource,
 }
 
 impl RawSource {
     /// A file that nobody writes to while it is open.
-    pub fn open(path: &Path, settings: &Settings) -> Result<Self, BlocksError> {
+    pub fn open(path: &Path) -> Result<Self, BlocksError> {
         Ok(Self {
             path: path.to_owned(),
-            bytes: NbdSource::of_raw_file(path, settings)?,
+            bytes: FileSource::open(path)?,
         })
     }
 }
@@ -101,18 +99,6 @@ impl Comparison {
     }
 }
 
-/// Where the next data is from `offset` on; `u64::MAX` when there is none.
-fn next_data(file: &File, offset: u64) -> io::Result<u64> {
-    let from = i64::try_from(offset).map_err(io::Error::other)?;
-    match lseek(file, from, Whence::SeekData) {
-        Ok(found) => u64::try_from(found).map_err(io::Error::other),
-        Err(Errno::ENXIO) => Ok(u64::MAX),
-        // A file system that does not know its holes: all of it is data.
-        Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(offset),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
 impl Iterator for Comparison {
     type Item = Result<Extent, BlocksError>;
 
@@ -154,7 +140,7 @@ mod tests {
         let (a, b) = (folder.path().join("earlier"), folder.path().join("now"));
         std::fs::write(&a, earlier).unwrap();
         std::fs::write(&b, now).unwrap();
-        let source = RawSource::open(&b, &Settings::default()).unwrap();
+        let source = RawSource::open(&b).unwrap();
         match source.changed_since(a.to_str().unwrap()).unwrap() {
             Changes::Known(extents) => extents.map(Result::unwrap).collect(),
             Changes::Unknown { reason } => panic!("{reason}"),
@@ -189,7 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("now");
         std::fs::write(&path, vec![1; 512]).unwrap();
-        let source = RawSource::open(&path, &Settings::default()).unwrap();
+        let source = RawSource::open(&path).unwrap();
         assert!(matches!(
             source.changed_since("/nowhere"),
             Ok(Changes::Unknown { .. })

@@ -39,7 +39,7 @@ impl Disks {
                 RbdSource::open(image, &self.blocks).map(boxed_source)
             }
             DiskLocation::Raw { path } => {
-                RawSource::open(&self.raw(path)?, &self.blocks).map(boxed_source)
+                RawSource::open(&self.raw(path)?).map(boxed_source)
             }
             DiskLocation::Point { .. } | DiskLocation::Connection { .. } => {
                 return Err(JobError::Refused("this host has no such disk".to_owned()));

@@ -19,6 +19,7 @@ mod geometry;
 mod header;
 mod read_at;
 mod sink;
+mod update;
 mod writer;
 
 pub use chain::{Chain, ChainImage, Extent, ExtentKind, Extents, Image, ReadError};
@@ -26,6 +27,7 @@ pub use geometry::{CLUSTER_BYTES, SECTOR_BYTES};
 pub use header::{CompressionType, Header, HeaderError};
 pub use read_at::ReadAt;
 pub use sink::{FileSink, ImageSink, SinkStream};
+pub use update::ImageUpdate;
 pub use writer::{
     Backing, BackingFormat, Checkpoint, Compression, Counters, ImageOptions, ImageSummary,
     ImageWriter, WriteError,

@@ -82,6 +82,18 @@ const CASES: &[Case] = &[
         "a chain written through it is read through it",
         a_chain_is_written_and_read,
     ),
+    (
+        "an image is changed where it lies",
+        an_image_is_changed_where_it_lies,
+    ),
+    (
+        "a renamed image takes another one's place",
+        a_renamed_image_takes_anothers_place,
+    ),
+    (
+        "an image is composed of others",
+        an_image_is_composed_of_others,
+    ),
     ("many write at once", many_write_at_once),
     (
         "it is writable and says how much fits",
@@ -422,6 +434,84 @@ fn a_chain_is_written_and_read(target: &dyn Target) {
         bytes,
         [cluster(1), cluster(0), cluster(4), vec![3]].concat()
     );
+}
+
+fn an_image_is_changed_where_it_lies(target: &dyn Target) {
+    let missing = target.update_image(&name("w/x")).map(|_| ());
+    if let Err(error) = missing {
+        assert_eq!(error.kind, ErrorKind::NotFound);
+    }
+    let image = name("w/v/i");
+    target.put_object(&image, b"0123456789").unwrap();
+    let Some(mut update) = target.update_image(&image).unwrap() else {
+        return;
+    };
+    assert_eq!(update.size_bytes(), 10);
+    update.write_all_at(b"ab", 3).unwrap();
+    update.write_all_at(b"end", 12).unwrap();
+    update.sync().unwrap();
+    let mut bytes = [0; 4];
+    update.read_exact_at(&mut bytes, 2).unwrap();
+    assert_eq!(&bytes, b"2ab5");
+    assert_eq!(content(target, "w/v/i"), b"012ab56789\0\0end");
+    update.cut(99).unwrap();
+    update.cut(13).unwrap();
+    update.punch(0..2).unwrap();
+    update.punch(12..1 << 20).unwrap();
+    update.sync().unwrap();
+    assert_eq!(update.size_bytes(), 13);
+    drop(update);
+    // What was punched may be anything.
+    let bytes = content(target, "w/v/i");
+    assert_eq!((&bytes[2..12], bytes.len()), (&b"2ab56789\0\0"[..], 13));
+    assert_eq!(names(target, None), ["w/v/i"]);
+}
+
+fn a_renamed_image_takes_anothers_place(target: &dyn Target) {
+    let (from, to) = (name("w/s1/v/a"), name("w/s2/v/b"));
+    target.put_object(&from, b"from").unwrap();
+    if target.update_image(&from).unwrap().is_none() {
+        return;
+    }
+    target.rename_image(&from, &to).unwrap();
+    assert_eq!(names(target, None), ["w/s2/v/b"]);
+    target.put_object(&from, b"from again").unwrap();
+    target.rename_image(&from, &to).unwrap();
+    assert_eq!(content(target, "w/s2/v/b"), b"from again");
+    assert_eq!(target.stat(&from).unwrap(), None);
+    let error = target.rename_image(&from, &to).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert_eq!(content(target, "w/s2/v/b"), b"from again");
+}
+
+fn an_image_is_composed_of_others(target: &dyn Target) {
+    let (a, b) = (name("w/s1/v/a"), name("w/s2/v/b"));
+    target.put_object(&a, b"0123456789").unwrap();
+    target.put_object(&b, b"replaced").unwrap();
+    let Some(mut sink) = target.compose_image(&b).unwrap() else {
+        return;
+    };
+    let head = vec![9; usize::try_from(sink.head_minimum_bytes().max(4)).unwrap()];
+    sink.reserve_head(head.len() as u64).unwrap();
+    sink.append_copy(&a, 2..8).unwrap();
+    sink.append(b"-").unwrap();
+    sink.append_copy(&b, 0..8).unwrap();
+    sink.append_copy(&a, 5..5).unwrap();
+    sink.append_copy(&a, 9..10).unwrap();
+    assert_eq!(sink.position(), head.len() as u64 + 16);
+    assert_eq!(content(target, "w/s2/v/b"), b"replaced");
+    sink.finish(&head).unwrap();
+    let expected = [&head[..], b"234567-replaced9"].concat();
+    assert_eq!(content(target, "w/s2/v/b"), expected);
+
+    let mut sink = target.compose_image(&b).unwrap().unwrap();
+    assert!(sink.append_copy(&a, 5..11).is_err());
+    drop(sink);
+    let mut sink = target.compose_image(&b).unwrap().unwrap();
+    assert!(sink.append_copy(&name("w/x"), 0..1).is_err());
+    drop(sink);
+    assert_eq!(content(target, "w/s2/v/b"), expected);
+    target.abandon_image(&b).unwrap();
 }
 
 fn many_write_at_once(target: &dyn Target) {

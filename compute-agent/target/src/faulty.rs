@@ -1,13 +1,16 @@
 //! A target that fails when it is told to: what uses targets is tested with it.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_format::ObjectName;
-use agent_qcow2::{ImageSink, ReadAt};
+use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
 
-use crate::{Capabilities, Capacity, ErrorKind, ObjectStat, Result, Target, TargetError};
+use crate::{
+    Capabilities, Capacity, ErrorKind, ImageComposition, ObjectStat, Result, Target, TargetError,
+};
 
 /// The calls that can be made to fail, those of opened images and sinks included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,14 @@ pub enum Operation {
     Sync,
     Finish,
     AbandonImage,
+    UpdateImage,
+    WriteImage,
+    SyncUpdate,
+    Punch,
+    Cut,
+    RenameImage,
+    ComposeImage,
+    AppendCopy,
     Capacity,
     CheckWritable,
 }
@@ -148,6 +159,35 @@ impl<T: Target> Target for FaultyTarget<T> {
         self.inner.abandon_image(name)
     }
 
+    fn update_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageUpdate>>> {
+        self.trigger.pull(Operation::UpdateImage, name.as_str())?;
+        let Some(inner) = self.inner.update_image(name)? else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(FaultyImage {
+            inner,
+            name: name.clone(),
+            trigger: Arc::clone(&self.trigger),
+        })))
+    }
+
+    fn rename_image(&self, from: &ObjectName, to: &ObjectName) -> Result<()> {
+        self.trigger.pull(Operation::RenameImage, from.as_str())?;
+        self.inner.rename_image(from, to)
+    }
+
+    fn compose_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageComposition>>> {
+        self.trigger.pull(Operation::ComposeImage, name.as_str())?;
+        let Some(inner) = self.inner.compose_image(name)? else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(FaultyImage {
+            inner,
+            name: name.clone(),
+            trigger: Arc::clone(&self.trigger),
+        })))
+    }
+
     fn capacity(&self) -> Result<Option<Capacity>> {
         self.trigger.pull(Operation::Capacity, "")?;
         self.inner.capacity()
@@ -189,7 +229,45 @@ impl ReadAt for FaultyImage<Box<dyn ReadAt>> {
     }
 }
 
-impl ImageSink for FaultyImage<Box<dyn ImageSink>> {
+impl ImageUpdate for FaultyImage<Box<dyn ImageUpdate>> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.pull(Operation::ReadImage)?;
+        self.inner.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.pull(Operation::WriteImage)?;
+        self.inner.write_all_at(bytes, offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.pull(Operation::SyncUpdate)?;
+        self.inner.sync()
+    }
+
+    fn punch(&mut self, range: Range<u64>) -> io::Result<()> {
+        self.pull(Operation::Punch)?;
+        self.inner.punch(range)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.pull(Operation::Cut)?;
+        self.inner.cut(length)
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.inner.size_bytes()
+    }
+}
+
+impl ImageComposition for FaultyImage<Box<dyn ImageComposition>> {
+    fn append_copy(&mut self, source: &ObjectName, range: Range<u64>) -> io::Result<()> {
+        self.pull(Operation::AppendCopy)?;
+        self.inner.append_copy(source, range)
+    }
+}
+
+impl<S: ImageSink + ?Sized> ImageSink for FaultyImage<Box<S>> {
     fn head_minimum_bytes(&self) -> u64 {
         self.inner.head_minimum_bytes()
     }
@@ -238,6 +316,8 @@ mod tests {
     #[test]
     fn without_its_fault_it_keeps_the_contract() {
         crate::conformance::run(|| (FaultyTarget::new(MemoryTarget::new(), NEVER), ()));
+        let like_s3 = || MemoryTarget::new().without_updates();
+        crate::conformance::run(|| (FaultyTarget::new(like_s3(), NEVER), ()));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! Retrying and throttling are wrappers around a target, never inside it.
 
 mod capabilities;
+mod composition;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod directory;
@@ -17,8 +18,9 @@ mod faulty;
 mod memory;
 mod target;
 
-pub use agent_qcow2::{ImageSink, ReadAt};
+pub use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
 pub use capabilities::{Capabilities, Capacity};
+pub use composition::ImageComposition;
 pub use directory::DirectoryTarget;
 pub use error::{ErrorKind, Result, TargetError};
 pub use faulty::{Fault, FaultyTarget, Operation};

@@ -2,21 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_format::ObjectName;
-use agent_qcow2::{ImageSink, ReadAt};
+use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
 
 use crate::error::annotated;
-use crate::{Capacity, ErrorKind, ObjectStat, Result, Target, TargetError};
+use crate::{Capacity, ErrorKind, ImageComposition, ObjectStat, Result, Target, TargetError};
 
 /// Objects in memory; a clone is the same target.
 ///
-/// Like a host that loses power, it forgets of an unfinished image what was not synced before its
-/// sink was dropped.
-#[derive(Debug, Clone, Default)]
+/// Like a host that loses power, it forgets of an unfinished image, and of an update, what was not
+/// synced before it was dropped.
+#[derive(Debug, Clone)]
 pub struct MemoryTarget {
     state: Arc<Mutex<State>>,
+    can_update: bool,
+    can_compose: bool,
+}
+
+impl Default for MemoryTarget {
+    fn default() -> Self {
+        Self {
+            state: Arc::default(),
+            can_update: true,
+            can_compose: true,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -31,8 +44,30 @@ impl MemoryTarget {
         Self::default()
     }
 
+    /// The same objects, whose images cannot be updated or renamed: like S3.
+    #[must_use]
+    pub fn without_updates(mut self) -> Self {
+        self.can_update = false;
+        self
+    }
+
+    /// The same objects, which are not copied into new ones.
+    #[must_use]
+    pub fn without_compositions(mut self) -> Self {
+        self.can_compose = false;
+        self
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sink(&self, name: &ObjectName, bytes: Vec<u8>) -> Sink {
+        Sink {
+            target: self.clone(),
+            name: name.clone(),
+            bytes,
+        }
     }
 
     fn object(&self, operation: &'static str, name: &ObjectName) -> Result<Arc<Vec<u8>>> {
@@ -118,16 +153,44 @@ impl Target for MemoryTarget {
             }
         };
         state.partials.insert(name.clone(), bytes.clone());
-        Ok(Box::new(Sink {
-            target: self.clone(),
-            name: name.clone(),
-            bytes,
-        }))
+        Ok(Box::new(self.sink(name, bytes)))
     }
 
     fn abandon_image(&self, name: &ObjectName) -> Result<()> {
         self.lock().partials.remove(name);
         Ok(())
+    }
+
+    fn update_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageUpdate>>> {
+        if !self.can_update {
+            return Ok(None);
+        }
+        let bytes = self.object("update image", name)?.to_vec();
+        Ok(Some(Box::new(Update {
+            target: self.clone(),
+            name: name.clone(),
+            bytes,
+        })))
+    }
+
+    fn rename_image(&self, from: &ObjectName, to: &ObjectName) -> Result<()> {
+        let refuse = |kind| TargetError::bare(kind, "rename image", from.as_str());
+        if !self.can_update {
+            return Err(refuse(ErrorKind::Other));
+        }
+        let mut state = self.lock();
+        let object = state.objects.remove(from);
+        let object = object.ok_or_else(|| refuse(ErrorKind::NotFound))?;
+        state.objects.insert(to.clone(), object);
+        Ok(())
+    }
+
+    fn compose_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageComposition>>> {
+        if !self.can_compose {
+            return Ok(None);
+        }
+        self.lock().partials.insert(name.clone(), Vec::new());
+        Ok(Some(Box::new(self.sink(name, Vec::new()))))
     }
 
     fn capacity(&self) -> Result<Option<Capacity>> {
@@ -186,6 +249,68 @@ impl ImageSink for Sink {
     }
 }
 
+impl ImageComposition for Sink {
+    fn append_copy(&mut self, source: &ObjectName, range: Range<u64>) -> io::Result<()> {
+        let object = self.target.object("copy from image", source)?;
+        let length = range.end.checked_sub(range.start);
+        let length = length.ok_or(io::ErrorKind::InvalidInput)?;
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        object
+            .read_exact_at(&mut bytes, range.start)
+            .map_err(|error| annotated("copy from image", source.as_str(), error))?;
+        self.append(&bytes)
+    }
+}
+
+struct Update {
+    target: MemoryTarget,
+    name: ObjectName,
+    bytes: Vec<u8>,
+}
+
+impl ImageUpdate for Update {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.bytes.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).map_err(io::Error::other)?;
+        let end = from + bytes.len();
+        self.bytes.resize(self.bytes.len().max(end), 0);
+        if let Some(range) = self.bytes.get_mut(from..end) {
+            range.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.target.lock();
+        let object = state.objects.get_mut(&self.name);
+        *object.ok_or(io::ErrorKind::NotFound)? = Arc::new(self.bytes.clone());
+        Ok(())
+    }
+
+    fn punch(&mut self, range: Range<u64>) -> io::Result<()> {
+        let end = range.end.min(self.bytes.len() as u64);
+        let from = usize::try_from(range.start).map_err(io::Error::other)?;
+        let end = usize::try_from(end).map_err(io::Error::other)?;
+        if let Some(range) = self.bytes.get_mut(from..end) {
+            range.fill(0);
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        self.bytes.truncate(length);
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
 struct Reader {
     bytes: Arc<Vec<u8>>,
     name: ObjectName,
@@ -210,5 +335,7 @@ mod tests {
     #[test]
     fn it_keeps_the_contract() {
         crate::conformance::run(|| (MemoryTarget::new(), ()));
+        crate::conformance::run(|| (MemoryTarget::new().without_updates(), ()));
+        crate::conformance::run(|| (MemoryTarget::new().without_compositions(), ()));
     }
 }

@@ -1,9 +1,9 @@
 //! The contract of a target.
 
 use agent_format::ObjectName;
-use agent_qcow2::{ImageSink, ReadAt};
+use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
 
-use crate::{Capabilities, Capacity, Result};
+use crate::{Capabilities, Capacity, ErrorKind, ImageComposition, Result, TargetError};
 
 /// An object as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,33 @@ pub trait Target: Send + Sync {
 
     /// Throws an unfinished large object away; none is fine. A finished one is not touched.
     fn abandon_image(&self, name: &ObjectName) -> Result<()>;
+
+    /// Opens a finished image to be changed where it lies; `NotFound` if there is none. `None` if this
+    /// target cannot do that; one that can also does [`rename_image`](Self::rename_image).
+    fn update_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageUpdate>>> {
+        let _not_offered = name;
+        Ok(None)
+    }
+
+    /// Gives a finished image the name `to`, over whatever has it, in one step: at any moment either
+    /// name means one whole object. On return it is durable. `NotFound` if there is no `from`. Folders
+    /// that become empty vanish.
+    fn rename_image(&self, from: &ObjectName, to: &ObjectName) -> Result<()> {
+        let why = format!("this target cannot, so it cannot become {to}");
+        Err(TargetError::new(
+            ErrorKind::Other,
+            "rename image",
+            from.as_str(),
+            why,
+        ))
+    }
+
+    /// Begins a large object like [`create_image`](Self::create_image) without `resume`, made in part
+    /// of others. `None` if this target cannot copy by itself.
+    fn compose_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageComposition>>> {
+        let _not_offered = name;
+        Ok(None)
+    }
 
     /// How much fits; none if the target does not know (an S3 bucket).
     fn capacity(&self) -> Result<Option<Capacity>>;

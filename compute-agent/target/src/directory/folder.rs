@@ -123,8 +123,15 @@ impl Folder {
 
     /// Opens an existing file for writing.
     pub(super) fn reopen_file(&self, name: &str) -> io::Result<File> {
-        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Ok(openat(&self.0, name, flags, Mode::empty())?.into())
+        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let file = File::from(openat(&self.0, name, flags, Mode::empty())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is not a file",
+            ));
+        }
+        Ok(file)
     }
 
     pub(super) fn stat(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Entry>> {
@@ -138,6 +145,14 @@ impl Folder {
     /// Gives a file its final name, over whatever has it, durably.
     pub(super) fn publish(&self, from: &str, to: &str) -> io::Result<()> {
         renameat(&self.0, from, &self.0, to)?;
+        self.sync()
+    }
+
+    /// Gives a file a name in another folder, over whatever has it, durably.
+    pub(super) fn rename_into(&self, from: &str, folder: &Self, to: &str) -> io::Result<()> {
+        renameat(&self.0, from, &folder.0, to)?;
+        // The new name first: should we lose power between the two, there may be both, never none.
+        folder.sync()?;
         self.sync()
     }
 

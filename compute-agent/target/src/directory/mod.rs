@@ -13,6 +13,7 @@ mod folder;
 mod image;
 mod listing;
 mod small;
+mod update;
 
 use std::fs::File;
 use std::io;
@@ -20,7 +21,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use agent_format::ObjectName;
-use agent_qcow2::{ImageSink, ReadAt};
+use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
 use folder::Folder;
 use nix::sys::statvfs::fstatvfs;
 
@@ -249,6 +250,34 @@ impl Target for DirectoryTarget {
             folder.remove_file(image::partial_name(file))
         })?;
         self.prune(operation, name)
+    }
+
+    fn update_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageUpdate>>> {
+        let operation = "update image";
+        let file = self.in_folder(operation, name, |folder, file| {
+            update::Update::open(folder, file, name)
+        })?;
+        let file =
+            file.ok_or_else(|| TargetError::bare(ErrorKind::NotFound, operation, name.as_str()))?;
+        Ok(Some(Box::new(file)))
+    }
+
+    fn rename_image(&self, from: &ObjectName, to: &ObjectName) -> Result<()> {
+        let operation = "rename image";
+        if self.stat(from)?.is_none() {
+            return Err(TargetError::bare(
+                ErrorKind::NotFound,
+                operation,
+                from.as_str(),
+            ));
+        }
+        self.in_new_folder(operation, to, |folder, file| {
+            let root = self.open_root(operation)?;
+            let source = root.descend(folders_of(from))?;
+            let source = source.ok_or(io::ErrorKind::NotFound)?;
+            source.rename_into(from.file_name(), &folder, file)
+        })?;
+        self.prune(operation, from)
     }
 
     fn capacity(&self) -> Result<Option<Capacity>> {

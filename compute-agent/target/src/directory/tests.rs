@@ -30,6 +30,8 @@ fn every_call(target: &DirectoryTarget, object: &ObjectName) -> Vec<ErrorKind> {
         target.create_image(object, None).map(drop),
         target.create_image(object, Some(0)).map(drop),
         target.abandon_image(object),
+        target.update_image(object).map(drop),
+        target.rename_image(object, object),
         target.capacity().map(drop),
         target.check_writable(),
     ];

@@ -1,8 +1,10 @@
 //! Where an image is written to: append only, its first bytes last.
 
-use std::fs::File;
+mod file;
+
 use std::io;
-use std::os::unix::fs::FileExt;
+
+pub use file::FileSink;
 
 /// A new object that grows at its end and gets its beginning in the last step.
 ///
@@ -78,66 +80,5 @@ impl<S: ImageSink> io::Write for SinkStream<S> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A sink that is a file. It has no other name while it is unfinished: hiding and renaming it is
-/// for who opens it.
-#[derive(Debug)]
-pub struct FileSink {
-    file: File,
-    position: u64,
-}
-
-impl FileSink {
-    /// Begins anew: what `file` held is gone.
-    pub fn create(file: File) -> io::Result<Self> {
-        file.set_len(0)?;
-        Ok(Self { file, position: 0 })
-    }
-
-    /// Goes on at `length`: what lies behind it is cut off. A shorter file is `UnexpectedEof`, since
-    /// it cannot have been synced at that length.
-    pub fn resume(file: File, length: u64) -> io::Result<Self> {
-        if file.metadata()?.len() < length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        file.set_len(length)?;
-        Ok(Self {
-            file,
-            position: length,
-        })
-    }
-}
-
-impl ImageSink for FileSink {
-    fn reserve_head(&mut self, length: u64) -> io::Result<()> {
-        // A hole, so that a resumed file is never shorter than its checkpoint.
-        self.file.set_len(length)?;
-        self.position = length;
-        Ok(())
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.position)?;
-        self.position += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn position(&self) -> u64 {
-        self.position
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_all()
-    }
-
-    fn finish(&mut self, head: &[u8]) -> io::Result<()> {
-        self.file.sync_all()?;
-        if head.is_empty() {
-            return Ok(());
-        }
-        self.file.write_all_at(head, 0)?;
-        self.file.sync_all()
     }
 }

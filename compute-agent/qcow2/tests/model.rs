@@ -12,13 +12,16 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use agent_qcow2::{CLUSTER_BYTES, Checkpoint, ExtentKind, ImageWriter};
+use agent_qcow2::{
+    CLUSTER_BYTES, Chain, Checkpoint, Compression, Compressor, Decompressor, ExtentKind,
+    ImageWriter,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use support::{
-    CLUSTER, Model, assert_clean, assert_reads_as, new_sink, open_chain, options, pattern,
-    resumed_sink,
+    CLUSTER, Model, assert_clean, assert_reads_as, compressed_options, mixed, new_sink, open_chain,
+    resumed_sink, write_packed,
 };
 
 const MIB: u64 = 1 << 20;
@@ -42,23 +45,35 @@ const SIZES: [u64; 14] = [
 #[derive(Debug, Clone, Copy)]
 enum Action {
     Data,
+    /// As it is, in a compressed image too.
+    Raw,
     Zero,
+}
+
+impl Action {
+    fn is_data(self) -> bool {
+        !matches!(self, Self::Zero)
+    }
 }
 
 /// One image: the disk's size, what is written where, after which writes the process dies.
 #[derive(Debug, Clone)]
 struct Plan {
     size_bytes: u64,
+    compression: Compression,
     writes: Vec<(Index, u64, Action)>,
     deaths: Vec<Index>,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let action = select(&[Action::Data, Action::Data, Action::Zero][..]);
-    let writes = vec((any::<Index>(), 1u64..6, action), 0..14);
-    (select(&SIZES[..]), writes, vec(any::<Index>(), 0..3)).prop_map(
-        |(size_bytes, writes, deaths)| Plan {
+    let action = select(&[Action::Data, Action::Data, Action::Raw, Action::Zero][..]);
+    let writes = vec((any::<Index>(), 1u64..12, action), 0..14);
+    let compression = select(&[Compression::None, Compression::Zlib, Compression::Zstd][..]);
+    let deaths = vec(any::<Index>(), 0..3);
+    (select(&SIZES[..]), compression, writes, deaths).prop_map(
+        |(size_bytes, compression, writes, deaths)| Plan {
             size_bytes,
+            compression,
             writes,
             deaths,
         },
@@ -99,7 +114,7 @@ fn runs(actions: &BTreeMap<u64, Action>) -> Vec<(u64, u64, Action)> {
         match runs.last_mut() {
             Some((_, end, last))
                 if end == cluster
-                    && matches!(last, Action::Data) == matches!(action, Action::Data) =>
+                    && std::mem::discriminant(last) == std::mem::discriminant(action) =>
             {
                 *end += 1;
             }
@@ -111,7 +126,7 @@ fn runs(actions: &BTreeMap<u64, Action>) -> Vec<(u64, u64, Action)> {
 
 fn data_of(first: u64, end: u64, seed: u8, size_bytes: u64) -> Vec<u8> {
     let mut data: Vec<u8> = (first..end)
-        .flat_map(|cluster| pattern(cluster, seed))
+        .flat_map(|cluster| mixed(cluster, seed))
         .collect();
     data.truncate((size_bytes - first * CLUSTER_BYTES).min(data.len() as u64) as usize);
     data
@@ -119,7 +134,8 @@ fn data_of(first: u64, end: u64, seed: u8, size_bytes: u64) -> Vec<u8> {
 
 /// Writes the image, dying and resuming as planned, and applies it to the model.
 fn write(plan: &Plan, path: &Path, backing: Option<&str>, seed: u8, model: &mut Model) {
-    let options = options(plan.size_bytes, backing);
+    let options = compressed_options(plan.size_bytes, backing, plan.compression);
+    let mut compressor = Compressor::new(plan.compression).unwrap();
     let actions = plan.actions();
     let runs = runs(&actions);
     let deaths: Vec<usize> = plan
@@ -134,9 +150,8 @@ fn write(plan: &Plan, path: &Path, backing: Option<&str>, seed: u8, model: &mut 
             // The process goes on for a while before it dies; all of that is lost.
             let next = writer.next_guest_cluster();
             if next < plan.size_bytes.div_ceil(CLUSTER_BYTES) {
-                writer
-                    .write_data(next, &data_of(next, next + 1, 0xDD, plan.size_bytes))
-                    .unwrap();
+                let data = data_of(next, next + 1, 0xDD, plan.size_bytes);
+                write_packed(&mut writer, &mut compressor, next, &data);
             }
             drop(writer);
             let checkpoint: Checkpoint = serde_json::from_slice(&saved).unwrap();
@@ -147,6 +162,10 @@ fn write(plan: &Plan, path: &Path, backing: Option<&str>, seed: u8, model: &mut 
         match runs.get(at) {
             Some((first, end, Action::Data)) => {
                 let data = data_of(*first, *end, seed, plan.size_bytes);
+                write_packed(&mut writer, &mut compressor, *first, &data);
+            }
+            Some((first, end, Action::Raw)) => {
+                let data = data_of(*first, *end, seed, plan.size_bytes);
                 writer.write_data(*first, &data).unwrap();
             }
             Some((first, end, Action::Zero)) => writer.write_zero(*first..*end).unwrap(),
@@ -155,19 +174,14 @@ fn write(plan: &Plan, path: &Path, backing: Option<&str>, seed: u8, model: &mut 
     }
     let summary = writer.finish().unwrap();
     assert_eq!(summary.size_bytes, std::fs::metadata(path).unwrap().len());
-    let count = |data| {
-        actions
-            .values()
-            .filter(|a| matches!(a, Action::Data) == data)
-            .count() as u64
-    };
+    let count = |data| actions.values().filter(|a| a.is_data() == data).count() as u64;
     assert_eq!(summary.counters.data_clusters, count(true));
     assert_eq!(summary.counters.zero_clusters, count(false));
 
     model.resize(plan.size_bytes);
     for (cluster, action) in &actions {
         model.clusters.remove(cluster);
-        if matches!(action, Action::Data) {
+        if action.is_data() {
             let mut bytes = data_of(*cluster, cluster + 1, seed, plan.size_bytes);
             bytes.resize(CLUSTER, 0);
             model.clusters.insert(*cluster, bytes);
@@ -203,6 +217,7 @@ fn assert_chain_reads_as(paths: &[PathBuf], model: &Model, reads: &[(Index, u64)
         }
     }
     assert_eq!(at, model.end);
+    assert_runs_read_as(&chain, model);
     for (place, length) in reads {
         let near: Vec<u64> = interesting_clusters(model.end);
         let offset = (*place.get(&near) * CLUSTER_BYTES + length % 777).min(model.end);
@@ -213,6 +228,29 @@ fn assert_chain_reads_as(paths: &[PathBuf], model: &Model, reads: &[(Index, u64)
             bytes == model.read(offset, length),
             "at {offset}, {length} bytes"
         );
+    }
+}
+
+/// Whole stretches of the disk at once, as a restore reads them.
+fn assert_runs_read_as(chain: &Chain, model: &Model) {
+    let mut decompressor = Decompressor::new();
+    let extents: Vec<_> = chain.extents(0..u64::MAX).map(Result::unwrap).collect();
+    for stretch in extents.chunk_by(|a, b| a.kind != ExtentKind::Zero || b.kind != ExtentKind::Zero)
+    {
+        let small: Vec<_> = stretch
+            .iter()
+            .filter(|extent| extent.length < 1 << 22)
+            .copied()
+            .collect();
+        let length = small.iter().map(|extent| extent.length as usize).sum();
+        let mut bytes = vec![0xCC; length];
+        chain
+            .read_extents(&small, &mut bytes, &mut decompressor)
+            .unwrap();
+        let expected = small
+            .iter()
+            .flat_map(|extent| model.read(extent.guest_offset, extent.length as usize));
+        assert!(bytes.into_iter().eq(expected));
     }
 }
 

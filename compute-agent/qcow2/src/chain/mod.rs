@@ -11,11 +11,11 @@
 //! cluster has its owner. So memory is one map and one table, whatever the length of the chain, and
 //! the bytes of a cluster are read once.
 
-mod decompress;
 mod error;
 mod extents;
 mod image;
 mod range_map;
+mod read;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +24,8 @@ pub use error::ReadError;
 pub use extents::{Extent, ExtentKind, Extents};
 pub use image::{ChainImage, Image};
 use range_map::RangeMap;
+
+use crate::Decompressor;
 
 /// The images of one disk, newest first. Shared by any number of threads.
 #[derive(Debug)]
@@ -98,56 +100,9 @@ impl Chain {
             length,
             size,
         })?;
-        let mut rest = buffer;
-        for extent in self.extents(offset..end) {
-            let extent = extent?;
-            let length = usize::try_from(extent.length)
-                .unwrap_or(usize::MAX)
-                .min(rest.len());
-            let (now, later) = rest.split_at_mut(length);
-            self.read_extent(&extent, 0, now)?;
-            rest = later;
-        }
-        Ok(())
-    }
-
-    /// Fills `buffer` with the bytes of `extent` from its byte `skip` on; the two must lie within it.
-    pub fn read_extent(
-        &self,
-        extent: &Extent,
-        skip: u64,
-        buffer: &mut [u8],
-    ) -> Result<(), ReadError> {
-        let length = buffer.len() as u64;
-        if skip
-            .checked_add(length)
-            .is_none_or(|end| end > extent.length)
-        {
-            let offset = extent.guest_offset.saturating_add(skip);
-            return Err(ReadError::OutOfRange {
-                offset,
-                length,
-                size: extent.length,
-            });
-        }
-        match extent.kind {
-            ExtentKind::Zero => {
-                buffer.fill(0);
-                Ok(())
-            }
-            ExtentKind::Data { image, host_offset } => {
-                self.image(image)?.read(buffer, host_offset + skip)
-            }
-            ExtentKind::Compressed {
-                image,
-                host_offset,
-                host_length,
-            } => {
-                let image = self.image(image)?;
-                let within = (extent.guest_offset + skip) % self.cluster_size;
-                decompress::read(image, host_offset, host_length, within, buffer)
-            }
-        }
+        let extents = self.extents(offset..end);
+        let extents = extents.collect::<Result<Vec<_>, _>>()?;
+        self.read_extents(&extents, buffer, &mut Decompressor::new())
     }
 
     fn image(&self, index: usize) -> Result<&Image, ReadError> {

@@ -1,8 +1,11 @@
 //! Rendering the header of an image that we write.
 
-use super::{EXTENSION_BACKING_FORMAT, EXTENSION_END, MAGIC, VERSION_3_LENGTH};
+use super::{
+    COMPRESSION_LENGTH, COMPRESSION_ZSTD, EXTENSION_BACKING_FORMAT, EXTENSION_END,
+    INCOMPATIBLE_COMPRESSION, MAGIC, VERSION_3_LENGTH,
+};
 use crate::geometry::{CLUSTER_BITS, CLUSTER_BYTES, CLUSTER_LENGTH, Geometry};
-use crate::writer::Backing;
+use crate::writer::{Backing, Compression};
 
 /// Log2 of the bits in a refcount.
 const REFCOUNT_ORDER: u32 = 4;
@@ -11,6 +14,7 @@ const REFCOUNT_ORDER: u32 = 4;
 pub(crate) struct HeaderPlan<'a> {
     pub(crate) geometry: &'a Geometry,
     pub(crate) backing: Option<&'a Backing>,
+    pub(crate) compression: Compression,
     pub(crate) refcount_table_offset: u64,
     pub(crate) refcount_table_clusters: u32,
 }
@@ -22,7 +26,12 @@ pub(crate) fn header_cluster(plan: &HeaderPlan<'_>) -> Vec<u8> {
         .backing
         .map(|backing| backing.name.as_bytes())
         .unwrap_or_default();
-    let name_offset = u64::from(VERSION_3_LENGTH) + extensions.len() as u64;
+    // What old readers know needs no field of its own.
+    let (features, length) = match plan.compression {
+        Compression::None | Compression::Zlib => (0, VERSION_3_LENGTH),
+        Compression::Zstd => (INCOMPATIBLE_COMPRESSION, COMPRESSION_LENGTH),
+    };
+    let name_offset = u64::from(length) + extensions.len() as u64;
 
     let mut out = Vec::with_capacity(CLUSTER_LENGTH);
     out.extend(MAGIC.to_be_bytes());
@@ -41,9 +50,13 @@ pub(crate) fn header_cluster(plan: &HeaderPlan<'_>) -> Vec<u8> {
     out.extend(plan.refcount_table_offset.to_be_bytes());
     out.extend(plan.refcount_table_clusters.to_be_bytes());
     out.extend([0; 12]); // no internal snapshots
-    out.extend([0; 24]); // no incompatible, compatible or autoclear features
+    out.extend(features.to_be_bytes());
+    out.extend([0; 16]); // no compatible or autoclear features
     out.extend(REFCOUNT_ORDER.to_be_bytes());
-    out.extend(VERSION_3_LENGTH.to_be_bytes());
+    out.extend(length.to_be_bytes());
+    if length == COMPRESSION_LENGTH {
+        out.extend([COMPRESSION_ZSTD, 0, 0, 0, 0, 0, 0, 0]);
+    }
     out.extend(extensions);
     out.extend(name);
     out.resize(CLUSTER_LENGTH, 0);

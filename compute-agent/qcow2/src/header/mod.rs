@@ -14,6 +14,12 @@ const MAGIC: u32 = 0x5146_49fb;
 const EXTENSION_BACKING_FORMAT: u32 = 0xe279_2aca;
 const EXTENSION_END: u32 = 0;
 const VERSION_3_LENGTH: u32 = 104;
+/// Of a header that says how clusters are compressed.
+const COMPRESSION_LENGTH: u32 = 112;
+const COMPRESSION_ZLIB: u8 = 0;
+const COMPRESSION_ZSTD: u8 = 1;
+/// Clusters are compressed in another way than by zlib.
+const INCOMPATIBLE_COMPRESSION: u64 = 8;
 
 /// What the header of an image says; every offset in it lies within the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::{
-    CompressionType, EXTENSION_BACKING_FORMAT, EXTENSION_END, Header, MAGIC, VERSION_3_LENGTH,
+    COMPRESSION_ZLIB, COMPRESSION_ZSTD, CompressionType, EXTENSION_BACKING_FORMAT, EXTENSION_END,
+    Header, INCOMPATIBLE_COMPRESSION, MAGIC, VERSION_3_LENGTH,
 };
 use crate::ReadAt;
 use crate::geometry::{BACKING_NAME_LIMIT, L1_LIMIT_BYTES};
@@ -12,7 +13,6 @@ const VERSION_2_LENGTH: u32 = 72;
 /// Refcounts may be stale: of no concern to a reader.
 const INCOMPATIBLE_DIRTY: u64 = 1;
 const INCOMPATIBLE_CORRUPT: u64 = 2;
-const INCOMPATIBLE_COMPRESSION: u64 = 8;
 const LARGEST_HEADER: u32 = 4096;
 
 /// Why a file is no image that we can read.
@@ -70,15 +70,18 @@ pub(super) fn read(image: &(impl ReadAt + ?Sized)) -> Result<Header, HeaderError
     }
     if features & !(INCOMPATIBLE_DIRTY | INCOMPATIBLE_COMPRESSION) != 0 {
         return Err(HeaderError::Unsupported(
-            "external data file, subclusters or newer features",
+            "external data file, extended L2 entries (subclusters) or newer features",
         ));
     }
     if header_length > VERSION_3_LENGTH {
         compression = match fields.byte(104)? {
-            0 => CompressionType::Zlib,
-            1 => CompressionType::Zstd,
+            COMPRESSION_ZLIB => CompressionType::Zlib,
+            COMPRESSION_ZSTD => CompressionType::Zstd,
             _ => return Err(HeaderError::Unsupported("unknown compression")),
         };
+    }
+    if (features & INCOMPATIBLE_COMPRESSION != 0) != (compression != CompressionType::Zlib) {
+        return Err(damaged(72, "says two things about the compression"));
     }
     if fields.u32(32)? != 0 {
         return Err(HeaderError::Unsupported("encryption"));

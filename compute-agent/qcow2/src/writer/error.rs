@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::Compression;
+
 /// Why an image cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -45,6 +47,16 @@ pub enum WriteError {
         guest_cluster: u64,
         /// The bytes given.
         length: u64,
+    },
+    /// A payload that no compressor makes, or an image that has none.
+    #[error("{length} bytes are no payload of guest cluster {guest_cluster} for {compression:?}")]
+    InvalidPayload {
+        /// The cluster.
+        guest_cluster: u64,
+        /// The length given.
+        length: usize,
+        /// What the image is compressed with.
+        compression: Compression,
     },
     /// The sink does not stand where the image must go on.
     #[error("the image goes on at offset {expected}, but its sink stands at {found}")]

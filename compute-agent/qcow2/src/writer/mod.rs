@@ -2,16 +2,20 @@
 //!
 //! An L2 table is written when the writer leaves its 512 MiB, a refcount block as soon as all the
 //! clusters it counts have their place, the refcount table at the end, header and L1 last. Every
-//! cluster has exactly one user, so the refcounts follow from the length of the file.
+//! cluster has one user, but those that hold payloads of compressed clusters.
 //!
-//! What it keeps: the L1 table (32 KiB for 2 TiB), one open L2 table (64 KiB), 8 bytes for each
-//! 2 GiB of file. A [`Checkpoint`] is those, compactly.
+//! What it keeps: the L1 table (32 KiB for 2 TiB), one open L2 table (64 KiB), the refcounts of the
+//! last 2 GiB of the file (64 KiB, if they are not all 1), 8 bytes for each 2 GiB before, and 3 MiB that
+//! are gathered before they go to the sink. A [`Checkpoint`] is the tables and counts, compactly.
 
 mod checkpoint;
 mod error;
 mod open_table;
 mod options;
+mod output;
+mod packer;
 mod refcounts;
+mod saved_table;
 
 use std::ops::Range;
 
@@ -19,11 +23,14 @@ pub use checkpoint::Checkpoint;
 pub use error::WriteError;
 use open_table::OpenTable;
 pub use options::{Backing, BackingFormat, Compression, ImageOptions};
+use output::Output;
+use packer::{Cut, Packer};
 use refcounts::Refcounts;
 use serde::{Deserialize, Serialize};
 
 use crate::ImageSink;
-use crate::geometry::{CLUSTER_BYTES, CLUSTER_LENGTH, Geometry, L2_ENTRIES};
+use crate::compression::PAYLOAD_BYTES;
+use crate::geometry::{CLUSTER_BYTES, Geometry, L2_ENTRIES};
 use crate::header::{HeaderPlan, header_cluster};
 
 /// Bit 63 of an L1 or L2 entry: the cluster has one user.
@@ -31,10 +38,12 @@ const FLAG_COPIED: u64 = 1 << 63;
 
 /// Writes one image to a sink.
 ///
-/// After an error the writer refuses everything: drop it and resume from the last checkpoint.
+/// What it is given goes to the sink in large pieces, so a sink that is full may be noticed by a later
+/// call. After an error the writer refuses everything: drop it and resume from the last checkpoint.
 #[derive(Debug)]
 pub struct ImageWriter<S> {
-    sink: S,
+    output: Output<S>,
+    packer: Packer,
     options: ImageOptions,
     geometry: Geometry,
     /// Host cluster of each L2 table, 0 for none, up to the last one written.
@@ -49,10 +58,24 @@ pub struct ImageWriter<S> {
 /// What an image holds so far, in guest clusters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Clusters with data.
+    /// Clusters with data, compressed or not.
     pub data_clusters: u64,
     /// Clusters declared to be zero.
     pub zero_clusters: u64,
+    /// Those of the data clusters that are compressed.
+    #[serde(default)]
+    pub compressed_clusters: u64,
+    /// The length of their payloads.
+    #[serde(default)]
+    pub compressed_bytes: u64,
+}
+
+impl Counters {
+    /// What the data needs in the file, metadata not counted.
+    pub fn stored_bytes(&self) -> u64 {
+        let raw_clusters = self.data_clusters - self.compressed_clusters.min(self.data_clusters);
+        raw_clusters * CLUSTER_BYTES + self.compressed_bytes
+    }
 }
 
 /// What the manifest says of a finished image.
@@ -87,7 +110,8 @@ impl<S: ImageSink> ImageWriter<S> {
             .map_err(|source| WriteError::Sink { offset: 0, source })?;
         Ok(Self {
             refcounts: Refcounts::new(&geometry, Vec::new()),
-            sink,
+            output: Output::new(sink),
+            packer: Packer::new(),
             options,
             geometry,
             l1: Vec::new(),
@@ -105,6 +129,35 @@ impl<S: ImageSink> ImageWriter<S> {
         self.check_turn(guest_cluster, clusters)?;
         let bytes = self.up_to_the_end(guest_cluster, bytes)?;
         self.guarded(|writer| writer.store(guest_cluster, bytes))
+    }
+
+    /// Stores a cluster as what a [`crate::Compressor`] of the image's compression made of it.
+    pub fn write_compressed(
+        &mut self,
+        guest_cluster: u64,
+        payload: &[u8],
+    ) -> Result<(), WriteError> {
+        self.check_turn(guest_cluster, 1)?;
+        let (length, compression) = (payload.len(), self.options.compression);
+        if compression == Compression::None || !PAYLOAD_BYTES.contains(&length) {
+            return Err(WriteError::InvalidPayload {
+                guest_cluster,
+                length,
+                compression,
+            });
+        }
+        self.guarded(|writer| {
+            writer.table_for(guest_cluster)?;
+            if writer.packer.is_full() {
+                writer.place_payloads(writer.packer.best_cut())?;
+            }
+            writer.packer.push(guest_cluster, payload);
+            writer.counters.data_clusters += 1;
+            writer.counters.compressed_clusters += 1;
+            writer.counters.compressed_bytes += length as u64;
+            writer.next_guest_cluster = guest_cluster + 1;
+            Ok(())
+        })
     }
 
     /// Declares clusters to be zero, whatever the parent holds there. In an image without a parent
@@ -129,11 +182,8 @@ impl<S: ImageSink> ImageWriter<S> {
     /// Makes the image so far durable and says how to go on from here after a crash.
     pub fn checkpoint(&mut self) -> Result<Checkpoint, WriteError> {
         self.guarded(|writer| {
-            let offset = writer.sink.position();
-            writer
-                .sink
-                .sync()
-                .map_err(|source| WriteError::Sink { offset, source })
+            writer.place_payloads(writer.packer.everything())?;
+            writer.output.sync()
         })?;
         Ok(Checkpoint::of(self))
     }
@@ -144,16 +194,18 @@ impl<S: ImageSink> ImageWriter<S> {
             return Err(WriteError::FailedBefore);
         }
         self.close_table()?;
-        let clusters = self.sink.position() / CLUSTER_BYTES;
+        let clusters = self.output.position() / CLUSTER_BYTES;
         let tail = self.refcounts.tail(clusters);
-        for block in tail.blocks {
-            let offset = self.append(&self.refcounts.block(block, tail.clusters))?;
+        for _ in tail.blocks {
+            let block = self.refcounts.next_block(tail.clusters);
+            let offset = self.output.append(&block)?;
             self.refcounts.placed(offset / CLUSTER_BYTES);
         }
-        let refcount_table_offset = self.append(&self.refcounts.table())?;
+        let refcount_table_offset = self.output.append(&self.refcounts.table())?;
         let plan = HeaderPlan {
             geometry: &self.geometry,
             backing: self.options.backing.as_ref(),
+            compression: self.options.compression,
             refcount_table_offset,
             refcount_table_clusters: tail.table_clusters,
         };
@@ -170,14 +222,12 @@ impl<S: ImageSink> ImageWriter<S> {
         let head_blake3 = blake3::hash(&head).into();
         head.resize(offset_in_memory(self.geometry.reserved_bytes()), 0);
         let summary = ImageSummary {
-            size_bytes: self.sink.position(),
+            size_bytes: self.output.position(),
             virtual_size: self.geometry.virtual_size(),
             counters: self.counters,
             head_blake3,
         };
-        self.sink
-            .finish(&head)
-            .map_err(|source| WriteError::Sink { offset: 0, source })?;
+        self.output.finish(&head)?;
         Ok(summary)
     }
 
@@ -191,9 +241,9 @@ impl<S: ImageSink> ImageWriter<S> {
         self.counters
     }
 
-    /// Length of the file so far.
+    /// Length of the file so far, what has not yet gone to the sink counted.
     pub fn position(&self) -> u64 {
-        self.sink.position()
+        self.output.position() + self.packer.len() as u64
     }
 
     fn check_turn(&self, guest_cluster: u64, clusters: u64) -> Result<(), WriteError> {
@@ -260,7 +310,7 @@ impl<S: ImageSink> ImageWriter<S> {
             let room = self.table_for(at)?.end() - at;
             let length = bytes.len().min(offset_in_memory(room * CLUSTER_BYTES));
             let (now, later) = bytes.split_at(length);
-            let offset = self.append_padded(now)?;
+            let offset = self.output.append(now)?;
             let clusters = (length as u64).div_ceil(CLUSTER_BYTES);
             self.table_for(at)?.map_data(at..at + clusters, offset);
             self.place_refcount_blocks()?;
@@ -286,47 +336,44 @@ impl<S: ImageSink> ImageWriter<S> {
     }
 
     fn close_table(&mut self) -> Result<(), WriteError> {
+        self.place_payloads(self.packer.everything())?;
         let Some(table) = self.open.take() else {
             return Ok(());
         };
-        let offset = self.append(&table.to_bytes())?;
+        let offset = self.output.append(&table.to_bytes())?;
         self.l1.resize(offset_in_memory(table.l1_index()), 0);
         self.l1.push(offset / CLUSTER_BYTES);
         self.place_refcount_blocks()
     }
 
+    /// Gives the payloads up to `cut` their place in the file. All of them belong to the open table.
+    fn place_payloads(&mut self, cut: Cut) -> Result<(), WriteError> {
+        let Some(table) = self.open.as_mut().filter(|_| cut.payloads > 0) else {
+            return Ok(());
+        };
+        let offset = self.output.append(self.packer.bytes(cut))?;
+        let payloads = self.packer.payloads(cut);
+        for payload in payloads {
+            let (start, length) = (payload.start as u64, payload.length as u64);
+            table.map_packed(payload.guest_cluster, offset + start, length);
+        }
+        let users = packer::users(payloads);
+        self.refcounts.share(offset / CLUSTER_BYTES, users);
+        self.packer.remove(cut);
+        self.place_refcount_blocks()
+    }
+
     fn place_refcount_blocks(&mut self) -> Result<(), WriteError> {
-        while let Some(block) = self.refcounts.due(self.sink.position() / CLUSTER_BYTES) {
+        while self
+            .refcounts
+            .is_due(self.output.position() / CLUSTER_BYTES)
+        {
             // All it counts lies before it, so every count in it is final.
-            let bytes = self.refcounts.block(block, u64::MAX);
-            let offset = self.append(&bytes)?;
+            let block = self.refcounts.next_block(u64::MAX);
+            let offset = self.output.append(&block)?;
             self.refcounts.placed(offset / CLUSTER_BYTES);
         }
         Ok(())
-    }
-
-    fn append_padded(&mut self, bytes: &[u8]) -> Result<u64, WriteError> {
-        let tail = bytes.len() % CLUSTER_LENGTH;
-        let (whole, short) = bytes.split_at(bytes.len() - tail);
-        let offset = self.sink.position();
-        if !whole.is_empty() {
-            self.append(whole)?;
-        }
-        if !short.is_empty() {
-            let mut last = short.to_vec();
-            last.resize(CLUSTER_LENGTH, 0);
-            self.append(&last)?;
-        }
-        Ok(offset)
-    }
-
-    /// Appends whole clusters and says where they begin.
-    fn append(&mut self, bytes: &[u8]) -> Result<u64, WriteError> {
-        let offset = self.sink.position();
-        self.sink
-            .append(bytes)
-            .map_err(|source| WriteError::Sink { offset, source })?;
-        Ok(offset)
     }
 }
 

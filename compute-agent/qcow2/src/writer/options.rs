@@ -13,7 +13,7 @@ pub struct ImageOptions {
     pub size_bytes: u64,
     /// The image that this one is an overlay of.
     pub backing: Option<Backing>,
-    /// What to do with data clusters.
+    /// What the payloads of compressed clusters are. Each cluster may still be stored as it is.
     pub compression: Compression,
 }
 
@@ -42,7 +42,7 @@ impl BackingFormat {
     }
 }
 
-/// What to do with data clusters.
+/// What data clusters are compressed with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -50,6 +50,10 @@ pub enum Compression {
     /// Store them as they are.
     #[default]
     None,
+    /// Raw deflate, which the oldest readers know.
+    Zlib,
+    /// Zstandard, for QEMU since 5.1.
+    Zstd,
 }
 
 impl ImageOptions {

@@ -1,5 +1,6 @@
-//! Reference counts, streamed: no cluster of ours has two users, so a block of counts is known as
-//! soon as the file has grown past what it counts.
+//! Reference counts, streamed: a cluster of ours has one user, or if it holds payloads as many as
+//! payloads touch it, which is known when it is written. So a block of counts is known as soon as the
+//! file has grown past what it counts.
 
 use std::ops::Range;
 
@@ -11,6 +12,8 @@ pub(super) struct Refcounts {
     blocks: Vec<u64>,
     /// Clusters of the head that nothing uses: filling for a sink that needs a longer head.
     unused: Range<u64>,
+    /// Users of the clusters from the first that no written block counts; those past its end have one.
+    users: Vec<u16>,
 }
 
 /// What remains to be written when all else is.
@@ -28,7 +31,34 @@ impl Refcounts {
         Self {
             blocks,
             unused: geometry.head_clusters..geometry.reserved_clusters,
+            users: Vec::new(),
         }
+    }
+
+    /// The clusters from `host_cluster` on have so many users. They must be later ones than those
+    /// that were shared before.
+    pub(super) fn share(&mut self, host_cluster: u64, users: impl Iterator<Item = u16>) {
+        let place = host_cluster.saturating_sub(self.first_uncounted());
+        self.users
+            .resize(usize::try_from(place).unwrap_or(usize::MAX), 1);
+        self.users.extend(users);
+    }
+
+    /// Runs of clusters that were shared and are in no written block.
+    pub(super) fn shared(&self) -> Vec<(u64, Vec<u16>)> {
+        let mut place = self.first_uncounted();
+        let mut shared = Vec::new();
+        for run in self.users.chunk_by(|a, b| (*a == 1) == (*b == 1)) {
+            if run.iter().any(|users| *users != 1) {
+                shared.push((place, run.to_vec()));
+            }
+            place += run.len() as u64;
+        }
+        shared
+    }
+
+    fn first_uncounted(&self) -> u64 {
+        self.written() * REFCOUNTS_PER_BLOCK
     }
 
     pub(super) fn blocks(&self) -> &[u64] {
@@ -44,23 +74,26 @@ impl Refcounts {
         clusters / REFCOUNTS_PER_BLOCK
     }
 
-    /// The next block, if all that it counts has been written.
-    pub(super) fn due(&self, clusters: u64) -> Option<u64> {
-        (self.written() < Self::expected_blocks(clusters)).then(|| self.written())
+    /// Whether all that the next block counts has been written.
+    pub(super) fn is_due(&self, clusters: u64) -> bool {
+        self.written() < Self::expected_blocks(clusters)
     }
 
     /// The next block now lies at `host_cluster`.
     pub(super) fn placed(&mut self, host_cluster: u64) {
         self.blocks.push(host_cluster);
+        let counted = self.users.len().min(CLUSTER_LENGTH / 2);
+        self.users.drain(..counted);
     }
 
-    /// The bytes of a block in a file that ends after `clusters`.
-    pub(super) fn block(&self, block: u64, clusters: u64) -> Vec<u8> {
-        let first = block * REFCOUNTS_PER_BLOCK;
+    /// The bytes of the next block in a file that ends after `clusters`.
+    pub(super) fn next_block(&self, clusters: u64) -> Vec<u8> {
+        let first = self.first_uncounted();
         let mut out = Vec::with_capacity(CLUSTER_LENGTH);
-        for cluster in first..first + REFCOUNTS_PER_BLOCK {
+        let users = self.users.iter().copied().chain(std::iter::repeat(1));
+        for (cluster, users) in (first..first + REFCOUNTS_PER_BLOCK).zip(users) {
             let is_used = cluster < clusters && !self.unused.contains(&cluster);
-            out.extend(u16::from(is_used).to_be_bytes());
+            out.extend(if is_used { users } else { 0 }.to_be_bytes());
         }
         out
     }
@@ -129,9 +162,36 @@ mod tests {
     #[test]
     fn filling_of_the_head_is_counted_as_free() {
         let geometry = Geometry::new(1 << 30, 5 << 20).unwrap();
-        let block = Refcounts::new(&geometry, Vec::new()).block(0, 81);
+        let block = Refcounts::new(&geometry, Vec::new()).next_block(81);
         let counts: Vec<u8> = block.chunks(2).map(|count| count[1]).collect();
         assert_eq!(&counts[..3], [1, 1, 0]);
         assert_eq!(&counts[79..82], [0, 1, 0]);
+    }
+
+    #[test]
+    fn shared_clusters_are_counted_across_blocks() {
+        let mut refcounts = refcounts(0);
+        refcounts.share(10, [5, 1, 7].into_iter());
+        let first = REFCOUNTS_PER_BLOCK;
+        refcounts.share(first - 1, [2, 300, 4].into_iter());
+        let shared = [(10, vec![5]), (12, vec![7]), (first - 1, vec![2, 300, 4])];
+        assert_eq!(refcounts.shared(), shared);
+
+        let counts = |block: Vec<u8>| -> Vec<u16> {
+            let (counts, _) = block.as_chunks::<2>();
+            counts
+                .iter()
+                .map(|count| u16::from_be_bytes(*count))
+                .collect()
+        };
+        let block = counts(refcounts.next_block(u64::MAX));
+        assert_eq!(block[8..14], [1, 1, 5, 1, 7, 1]);
+        assert_eq!(block[32766..], [1, 2]);
+        refcounts.placed(first);
+        assert_eq!(refcounts.shared(), [(first, vec![300, 4])]);
+        let block = counts(refcounts.next_block(first + 3));
+        assert_eq!(block[..5], [300, 4, 1, 0, 0]);
+        refcounts.placed(first + 4);
+        assert_eq!(refcounts.shared(), []);
     }
 }

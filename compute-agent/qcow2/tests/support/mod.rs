@@ -10,13 +10,21 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use agent_qcow2::{
-    Backing, BackingFormat, CLUSTER_BYTES, Chain, ChainImage, Compression, FileSink, ImageOptions,
-    ImageSink, ReadError,
+    Backing, BackingFormat, CLUSTER_BYTES, Chain, ChainImage, Compression, Compressor, FileSink,
+    ImageOptions, ImageSink, ImageWriter, ReadError,
 };
 
 pub(crate) const CLUSTER: usize = CLUSTER_BYTES as usize;
 
 pub(crate) fn options(size_bytes: u64, backing: Option<&str>) -> ImageOptions {
+    compressed_options(size_bytes, backing, Compression::None)
+}
+
+pub(crate) fn compressed_options(
+    size_bytes: u64,
+    backing: Option<&str>,
+    compression: Compression,
+) -> ImageOptions {
     let backing = backing.map(|name| Backing {
         name: name.to_owned(),
         format: BackingFormat::Qcow2,
@@ -24,7 +32,7 @@ pub(crate) fn options(size_bytes: u64, backing: Option<&str>) -> ImageOptions {
     ImageOptions {
         size_bytes,
         backing,
-        compression: Compression::None,
+        compression,
     }
 }
 
@@ -35,6 +43,38 @@ pub(crate) fn pattern(cluster: u64, seed: u8) -> Vec<u8> {
         sector[..8].copy_from_slice(&(cluster * 128 + n as u64).to_le_bytes());
     }
     bytes
+}
+
+/// The same with some sectors, from none to all, that no compressor makes shorter.
+pub(crate) fn mixed(cluster: u64, seed: u8) -> Vec<u8> {
+    let mut bytes = pattern(cluster, seed);
+    let mut state = (cluster << 8 | u64::from(seed)).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let noisy = [0, 1, 20, 50, 90, 126, 128][(next() % 7) as usize] * 512;
+    for word in bytes[..noisy].chunks_mut(8) {
+        word.copy_from_slice(&next().to_le_bytes());
+    }
+    bytes
+}
+
+/// Writes clusters as a backup does: compressed where that saves something.
+pub(crate) fn write_packed<S: ImageSink>(
+    writer: &mut ImageWriter<S>,
+    compressor: &mut Compressor,
+    first: u64,
+    data: &[u8],
+) {
+    for (cluster, bytes) in (first..).zip(data.chunks(CLUSTER)) {
+        match compressor.compress(bytes).unwrap() {
+            Some(payload) => writer.write_compressed(cluster, payload).unwrap(),
+            None => writer.write_data(cluster, bytes).unwrap(),
+        }
+    }
 }
 
 /// What a disk must read as: clusters that are not zero, up to `end`.

@@ -21,6 +21,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("agent-blocks", &[]),
     ("agent-target", &["agent-format", "agent-qcow2"]),
+    (
+        "agent-target-s3",
+        &[
+            "agent-format",
+            "agent-qcow2",
+            "agent-target",
+            "services-foundation",
+        ],
+    ),
     // decisions
     (
         "services-scheduler",
@@ -32,6 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "agent-contract",
             "agent-format",
             "agent-target",
+            "agent-target-s3",
             "services-db",
             "services-foundation",
             "services-keystone",
@@ -47,6 +57,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "agent-format",
             "agent-qcow2",
             "agent-target",
+            "agent-target-s3",
             "services-foundation",
         ],
     ),

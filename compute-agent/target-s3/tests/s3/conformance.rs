@@ -1,0 +1,26 @@
+//! The suite of all targets.
+
+use agent_target::conformance;
+
+use crate::server::{Habits, Server};
+use crate::site::target;
+
+fn keeps_the_contract(habits: Habits) {
+    conformance::run(|| {
+        let server = Server::start(habits);
+        (target(server.address), server)
+    });
+}
+
+#[test]
+fn it_keeps_the_contract() {
+    keeps_the_contract(Habits::default());
+}
+
+#[test]
+fn it_keeps_the_contract_without_deleting_many_at_once() {
+    keeps_the_contract(Habits {
+        has_no_batch_delete: true,
+        ..Habits::default()
+    });
+}

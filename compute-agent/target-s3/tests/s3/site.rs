@@ -1,0 +1,30 @@
+//! Targets in a server of these tests.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use agent_format::ObjectName;
+use agent_target_s3::{S3Settings, S3Target};
+
+use crate::server::BUCKET;
+
+pub(crate) const MIB: usize = 1 << 20;
+
+pub(crate) fn settings(address: SocketAddr) -> S3Settings {
+    S3Settings {
+        endpoint_url: Some(format!("http://{address}")),
+        prefix: "cloud/backups".to_owned(),
+        largest_part_bytes: 5 << 20,
+        parts_in_flight: 3,
+        request_timeout: Duration::from_secs(2),
+        ..S3Settings::new(BUCKET, "key", "secret".to_owned().into())
+    }
+}
+
+pub(crate) fn target(address: SocketAddr) -> S3Target {
+    S3Target::new(settings(address)).unwrap()
+}
+
+pub(crate) fn name(text: &str) -> ObjectName {
+    ObjectName::new(text).unwrap()
+}

@@ -63,7 +63,8 @@ pub struct BlocksError {
 }
 
 impl BlocksError {
-    pub(crate) fn new(kind: ErrorKind, doing: impl Into<String>) -> Self {
+    /// A failure without a cause of its own.
+    pub fn new(kind: ErrorKind, doing: impl Into<String>) -> Self {
         Self {
             kind,
             doing: doing.into(),
@@ -71,7 +72,8 @@ impl BlocksError {
         }
     }
 
-    pub(crate) fn caused(
+    /// A failure with its cause.
+    pub fn caused(
         kind: ErrorKind,
         doing: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,

@@ -20,13 +20,16 @@ mod error;
 pub mod extent;
 mod file;
 mod file_source;
+pub mod libvirt;
 #[cfg(any(test, feature = "test-support"))]
 pub mod memory;
 pub mod nbd;
+pub mod qemu_img;
 pub mod qemu_nbd;
 mod raw_copy;
 pub mod rbd;
 mod settings;
+mod watched;
 
 pub use chunk::{Chunk, ReadPlan};
 pub use disk::{
@@ -38,6 +41,8 @@ pub use extent::{Extent, ExtentKind};
 pub use file::FileTarget;
 pub use file_source::FileSource;
 pub use nbd::source::{NbdSource, NbdTarget};
+pub use nbd::tracked::{Since, TrackedSource};
 pub use raw_copy::RawSource;
 pub use rbd::{MonitorHost, RbdImage, RbdSource, RbdTarget};
 pub use settings::Settings;
+pub use watched::Watched;

@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-pub use image::{FileFormat, Image};
+pub use image::{FileFormat, Image, Layer};
 
 use crate::{
     BlocksError, ErrorKind, Settings,
@@ -179,5 +179,5 @@ fn invocation(
     if let Some(bitmap) = bitmap {
         invocation = invocation.pair("-B", bitmap);
     }
-    invocation.arg("--image-opts").arg(image.options())
+    invocation.arg("--image-opts").arg(image.options(access))
 }

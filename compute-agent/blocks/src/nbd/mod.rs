@@ -29,6 +29,7 @@ mod sink;
 pub(crate) mod source;
 mod status;
 mod stream;
+pub(crate) mod tracked;
 mod wire;
 
 pub use connection::{ConnectOptions, Connection, Cookie, ZeroOptions};

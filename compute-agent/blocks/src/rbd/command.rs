@@ -11,6 +11,12 @@ use crate::{
 impl RbdImage {
     /// A subcommand with the way to the cluster. Names are values of options, never parsed as specs.
     pub(super) fn invocation(&self, subcommand: &[&str], settings: &Settings) -> Invocation {
+        self.addressed(subcommand, settings)
+            .pair("--format", "json")
+    }
+
+    /// As [`RbdImage::invocation`], for what prints nothing.
+    pub(super) fn addressed(&self, subcommand: &[&str], settings: &Settings) -> Invocation {
         let mut invocation = Invocation::new(&settings.rbd);
         for word in subcommand {
             invocation = invocation.arg(*word);
@@ -31,7 +37,6 @@ impl RbdImage {
         invocation
             .arg(format!("--pool={}", self.pool))
             .arg(format!("--image={}", self.image))
-            .pair("--format", "json")
     }
 
     pub(super) fn snapshot_argument(&self) -> Option<String> {

@@ -7,6 +7,7 @@
 mod command;
 mod diff;
 mod json;
+mod snapshot;
 mod source;
 mod target;
 mod words;

@@ -1,5 +1,5 @@
 # Each target is one line to a script; what it does is said there.
-.PHONY: help run stop stop-lab test check lab
+.PHONY: help run stop stop-lab test check bench lab
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -13,5 +13,7 @@ test: ## every test, ring by ring (scripts/test RING... for some of them)
 	@scripts/test
 check: ## format, lints and the repository's rules only
 	@scripts/test check
+bench: ## the data path against its peers (BENCH_DIR, BENCH_GIB, BENCH_RUNS, GROUPS="full restore": benches/bench.py)
+	@scripts/bench $(GROUPS)
 lab: ## a real OpenStack on this machine (tests/live/lab/README.md)
 	@tests/live/lab/lab up --with ceph,neutron-agents

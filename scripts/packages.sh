@@ -20,9 +20,11 @@ PKG_ceph="ceph-mon ceph-mgr ceph-osd ceph-common radosgw python3-rbd python3-rad
 PKG_horizon="openstack-dashboard"
 PKG_barbican="barbican-api python3-barbicanclient"
 PKG_cinder_backup="cinder-backup"
+# Peers of `make bench`, and what makes its disks.
+PKG_bench="qemu-utils mmdebstrap e2fsprogs fdisk openssl python3-libnbd libnbd-bin borgbackup restic s3fs python3-venv"
 PKG_swift="swift-proxy swift-account swift-container swift-object python3-swiftclient"
 
-PACKAGE_GROUPS="build test client core ceph neutron-agents horizon barbican cinder-backup swift"
+PACKAGE_GROUPS="build test client bench core ceph neutron-agents horizon barbican cinder-backup swift"
 
 # Packages whose maintainer scripts would otherwise make SQLite databases and
 # run their schema migrations during the installation.

@@ -3,6 +3,7 @@
 //! | implementation | what it is |
 //! |---|---|
 //! | [`DirectoryTarget`] | a folder, most often an NFS share |
+//! | [`NfsTarget`] | an NFS export, mounted by us as such a folder |
 //! | [`MemoryTarget`] | for tests |
 //! | [`FaultyTarget`] | another one, made to fail |
 //!
@@ -16,6 +17,7 @@ mod directory;
 mod error;
 mod faulty;
 mod memory;
+mod nfs;
 mod target;
 
 pub use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
@@ -25,4 +27,5 @@ pub use directory::DirectoryTarget;
 pub use error::{ErrorKind, Result, TargetError};
 pub use faulty::{Fault, FaultyTarget, Operation};
 pub use memory::MemoryTarget;
+pub use nfs::{MountSettings, NfsExport, NfsTarget};
 pub use target::{ObjectStat, Target};

@@ -83,7 +83,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates of `tests/` may use anything; nothing of the product may use them but as dev-dependency.
-const TESTS: &[&str] = &["tests-support", "tests-flows", "xtask"];
+const TESTS: &[&str] = &["tests-support", "tests-faultfs", "tests-flows", "xtask"];
 
 pub(crate) fn violations() -> anyhow::Result<Vec<String>> {
     Ok(violations_in(&metadata()?.packages))

@@ -1,0 +1,58 @@
+"""An incremental backup of the disk after a day of use, over the full one of the day before."""
+
+import ours
+import workshop as shop
+from rows import Limit, Row
+
+
+def rows(workshop):
+    device = shop.flat(workshop.path("day1.raw"))
+    overlay, target = workshop.scratch / "inc.qcow2", workshop.scratch / "inc"
+    full, changed = workshop.path("qemu/full.qcow2"), workshop.path("day1.changed")
+    # Finished images are never changed by a backup: links to the full one will do.
+    before_ours = f"rm -rf {target} {target}.state; mkdir {target}; cp -al {workshop.path('base')}/. {target}/"
+    rebase = (
+        f"qemu-img create -q -f qcow2 -b {device} -F raw {overlay}; "
+        f"qemu-img rebase {{}} -f qcow2 -b {full} -F qcow2 {overlay}; sync {overlay}"
+    )
+
+    def row(work, peer, peer_command, options, limits, **more):
+        return Row(
+            work,
+            peer,
+            peer_command,
+            ours.backup(device, target, *options),
+            limits,
+            before_peer=f"rm -f {overlay}",
+            before_ours=before_ours,
+            **more,
+        )
+
+    known = ("--changed", changed)
+    try:
+        base = workshop.path("base")
+        if not base.exists():
+            shop.measure.quiet(f"{ours.initialise(base)}; {ours.backup(workshop.path('base.raw'), base)}")
+        yield row(
+            "incremental, changed extents known",
+            "qemu-img rebase -t none",
+            rebase.format("-t none -T none"),
+            known,
+            [Limit("wall_s", 0.15)],
+        )
+        yield row(
+            "incremental, by hash",
+            "dd: reading the device once",
+            f"dd if={device} of=/dev/null bs=1M iflag=direct status=none",
+            ("--incremental",),
+            [Limit("wall_s", 1.2)],
+        )
+        yield row(
+            "incremental, by hash",
+            "qemu-img compare (only finds)",
+            f"qemu-img compare -T none -f raw -F qcow2 {device} {full} || [ $? = 1 ]",
+            ("--incremental",),
+            [],
+        )
+    finally:
+        shop.detach(device)

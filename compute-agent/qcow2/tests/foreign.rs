@@ -94,21 +94,49 @@ const WRITES: [&str; 5] = [
 
 #[test]
 fn images_of_any_cluster_size_and_version_are_read() {
-    for options in [
-        "cluster_size=512",
-        "cluster_size=4k",
-        "cluster_size=64k",
-        "cluster_size=2M",
+    let sizes = (9..=21).map(|bits| format!("cluster_size={}", 1 << bits));
+    let others = [
         "compat=0.10",
+        "compat=0.10,cluster_size=512",
+        "compat=0.10,cluster_size=2M",
         "lazy_refcounts=on",
+        "lazy_refcounts=on,cluster_size=512",
         "refcount_bits=1",
+        "refcount_bits=64",
         "preallocation=metadata",
-    ] {
+        "preallocation=full",
+    ];
+    for options in sizes.chain(others.map(ToOwned::to_owned)) {
         let folder = Folder::new();
-        let path = folder.create("image", options, None);
+        let path = folder.create("image", &options, None);
         qemu_io(&path, &WRITES);
         assert_same(&folder, &[path]);
     }
+}
+
+#[test]
+fn an_image_that_was_not_closed_is_read() {
+    let folder = Folder::new();
+    let path = folder.create("image", "lazy_refcounts=on", None);
+    // qemu-io ends itself without closing the image: it stays marked as dirty.
+    let mut process = Command::new("qemu-io");
+    process.args([
+        "-f",
+        "qcow2",
+        "-c",
+        "write -P 1 0 1M",
+        "-c",
+        "flush",
+        "-c",
+        "sigraise 9",
+    ]);
+    assert!(!process.arg(&path).output().unwrap().status.success());
+    let features = fs::read(&path).unwrap()[72..80].to_vec();
+    assert_eq!(features, 1u64.to_be_bytes());
+    let chain = open_chain(&[&path]).unwrap();
+    let mut bytes = vec![0; 1 << 20];
+    chain.read_at(&mut bytes, 0).unwrap();
+    assert!(bytes.iter().all(|byte| *byte == 1));
 }
 
 #[test]
@@ -117,7 +145,7 @@ fn compressed_images_of_both_kinds_are_read() {
         ("zlib", CompressionType::Zlib),
         ("zstd", CompressionType::Zstd),
     ] {
-        for cluster_size in ["4k", "64k", "2M"] {
+        for cluster_size in ["512", "1k", "4k", "64k", "256k", "2M"] {
             let folder = Folder::new();
             let plain = folder.create("plain", "cluster_size=64k", None);
             qemu_io(&plain, &WRITES);
@@ -164,6 +192,27 @@ fn chains_that_qemu_made_are_read_newest_first() {
 }
 
 #[test]
+fn overlays_with_compressed_clusters_are_read() {
+    for options in [
+        "compat=0.10,cluster_size=64k",
+        "compression_type=zstd,cluster_size=64k",
+    ] {
+        let folder = Folder::new();
+        let base = folder.create("base", "cluster_size=64k", None);
+        qemu_io(&base, &WRITES);
+        let top = folder.create("top", options, Some("base"));
+        // The second writes over a part of what is compressed.
+        let writes = [
+            "write -c -P 21 0 256k",
+            "write -P 22 64k 1000",
+            "write -c -P 23 1M 64k",
+        ];
+        qemu_io(&top, &writes);
+        assert_same(&folder, &[top, base]);
+    }
+}
+
+#[test]
 fn what_we_cannot_read_is_named() {
     let folder = Folder::new();
     let external = format!("data_file={}", folder.path("data").display());
@@ -182,7 +231,7 @@ fn what_we_cannot_read_is_named() {
         ),
         (
             folder.create("subclusters", "extended_l2=on", None),
-            "subclusters",
+            "extended L2 entries",
         ),
         (encrypted, "encryption"),
     ];

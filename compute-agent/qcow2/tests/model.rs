@@ -67,7 +67,9 @@ struct Plan {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let action = select(&[Action::Data, Action::Data, Action::Raw, Action::Zero][..]);
-    let writes = vec((any::<Index>(), 1u64..12, action), 0..14);
+    // Some fill more than a chunk of payloads.
+    let length = prop_oneof![9 => 1u64..12, 1 => 60u64..120];
+    let writes = vec((any::<Index>(), length, action), 0..14);
     let compression = select(&[Compression::None, Compression::Zlib, Compression::Zstd][..]);
     let deaths = vec(any::<Index>(), 0..3);
     (select(&SIZES[..]), compression, writes, deaths).prop_map(
@@ -255,7 +257,7 @@ fn assert_runs_read_as(chain: &Chain, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn every_chain_reads_as_what_was_written(

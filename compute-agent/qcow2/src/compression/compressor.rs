@@ -153,7 +153,9 @@ mod tests {
     ];
 
     fn text(length: usize) -> Vec<u8> {
-        (0..length).map(|n| (n / 7).to_le_bytes()[0] % 61 + b'0').collect()
+        (0..length)
+            .map(|n| (n / 7).to_le_bytes()[0] % 61 + b'0')
+            .collect()
     }
 
     /// Bytes that no compressor makes shorter.
@@ -219,6 +221,31 @@ mod tests {
                 .unpack(kind, payload, &mut cluster)
                 .unwrap();
         }
+    }
+
+    #[test]
+    fn zlib_looks_back_no_further_than_qemus_window() {
+        // Repeats itself after 5000 bytes, which a larger window would make use of.
+        let cluster: Vec<u8> = noise()[..5000]
+            .iter()
+            .copied()
+            .cycle()
+            .take(CLUSTER_LENGTH)
+            .collect();
+        let mut compressor = Compressor::new(Compression::Zlib).unwrap();
+        assert_eq!(compressor.compress(&cluster).unwrap(), None);
+
+        // In pieces, so that what was written before is only in the decoder's window.
+        let cluster = text(CLUSTER_LENGTH);
+        let payload = compressor.compress(&cluster).unwrap().unwrap();
+        let mut decoder = flate2::Decompress::new_with_window_bits(false, ZLIB_WINDOW_BITS);
+        let mut back = vec![0; CLUSTER_LENGTH];
+        for piece in back.chunks_mut(100) {
+            let rest = &payload[usize::try_from(decoder.total_in()).unwrap()..];
+            let flush = flate2::FlushDecompress::None;
+            decoder.decompress(rest, piece, flush).unwrap();
+        }
+        assert_eq!(back, cluster);
     }
 
     #[test]

@@ -13,6 +13,8 @@ const VERSION_2_LENGTH: u32 = 72;
 /// Refcounts may be stale: of no concern to a reader.
 const INCOMPATIBLE_DIRTY: u64 = 1;
 const INCOMPATIBLE_CORRUPT: u64 = 2;
+const INCOMPATIBLE_DATA_FILE: u64 = 4;
+const INCOMPATIBLE_EXTENDED_L2: u64 = 16;
 const LARGEST_HEADER: u32 = 4096;
 
 /// Why a file is no image that we can read.
@@ -69,9 +71,12 @@ pub(super) fn read(image: &(impl ReadAt + ?Sized)) -> Result<Header, HeaderError
         return Err(damaged(72, "marked as corrupt"));
     }
     if features & !(INCOMPATIBLE_DIRTY | INCOMPATIBLE_COMPRESSION) != 0 {
-        return Err(HeaderError::Unsupported(
-            "external data file, extended L2 entries (subclusters) or newer features",
-        ));
+        let is_set = |bit: u64| features & bit != 0;
+        return Err(HeaderError::Unsupported(match () {
+            () if is_set(INCOMPATIBLE_DATA_FILE) => "external data file",
+            () if is_set(INCOMPATIBLE_EXTENDED_L2) => "extended L2 entries (subclusters)",
+            () => "newer features",
+        }));
     }
     if header_length > VERSION_3_LENGTH {
         compression = match fields.byte(104)? {

@@ -27,6 +27,15 @@ impl Disks {
         }
     }
 
+    /// None that a request may name: for the command, which opens its disks itself.
+    pub(crate) fn none() -> Self {
+        Self {
+            ceph: CephSettings::default(),
+            raw_allowed_paths: Vec::new(),
+            blocks: agent_blocks::Settings::default(),
+        }
+    }
+
     /// The disk to be backed up.
     pub(crate) fn source(&self, location: &DiskLocation) -> Result<Box<dyn DiskSource>, JobError> {
         let opened = match location {
@@ -38,9 +47,7 @@ impl Disks {
                 let image = self.rbd(pool, image, snapshot.as_deref());
                 RbdSource::open(image, &self.blocks).map(boxed_source)
             }
-            DiskLocation::Raw { path } => {
-                RawSource::open(&self.raw(path)?).map(boxed_source)
-            }
+            DiskLocation::Raw { path } => RawSource::open(&self.raw(path)?).map(boxed_source),
             DiskLocation::Point { .. } | DiskLocation::Connection { .. } => {
                 return Err(JobError::Refused("this host has no such disk".to_owned()));
             }

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `settings` | the configuration file |
 //! | `daemon` | all of it put together |
+//! | `command` | subcommands for people without a cloud |
 //! | `transfer` | disks to images, chains of images to volumes |
 //! | `freeze` | guests, never for longer than a deadline |
 //! | `disks`, `targets` | where a request's names lead on this host |
 //! | `journal` | what survives a crash |
 
+pub mod command;
 mod daemon;
 mod disks;
 mod freeze;

@@ -1,26 +1,72 @@
-//! `backstay-datamover`: runs in the foreground, logs to standard error, ends on SIGTERM.
+//! `backstay-datamover`: without a subcommand the daemon, which runs in the foreground, logs to
+//! standard error and ends on SIGTERM; with one a tool for a shell.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use agent_datamover::command::{self, Command};
 use agent_datamover::{Settings, serve};
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use services_foundation::config::Config;
 use services_foundation::{shutdown, telemetry};
 
-/// Moves disks of this host to and from backup targets.
+const DEFAULT_CONFIG: &str = "/etc/backstay/datamover.conf";
+
+/// Moves disks to and from backup targets: for a cloud as a daemon, for you with a subcommand.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = AFTER_HELP)]
 struct Arguments {
-    /// INI file; may be given several times, a later one over an earlier.
-    #[arg(long, default_value = "/etc/backstay/datamover.conf")]
+    /// INI file of the daemon; may be given several times, a later one over an earlier [default:
+    /// /etc/backstay/datamover.conf]
+    #[arg(long, global = true)]
     config_file: Vec<PathBuf>,
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run the daemon of a compute host (also without a subcommand)
+    Serve,
+    #[command(flatten)]
+    Command(Command),
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0    done
+  1    it was refused or it failed; the reason is on standard error
+  2    the command line is wrong
+  3    a backup is damaged
+  4    what was named is not there: target, name, point, disk
+  130  interrupted; a backup goes on when the same command is given again";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(Task::Command(command)) = &arguments.task {
+        return match telemetry::init("warn") {
+            Ok(()) => ExitCode::from(command::run(command)),
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    let mut files = arguments.config_file;
+    if files.is_empty() {
+        files.push(PathBuf::from(DEFAULT_CONFIG));
+    }
+    match daemon(&files) {
+        // A call that hangs in a dead mount must not keep the program from ending.
+        Ok(has_failed) => std::process::exit(i32::from(has_failed)),
+        Err(error) => {
+            command::complain(&format!("Error: {error:?}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let config = Config::load(&arguments.config_file).context("cannot start")?;
+async fn daemon(files: &[PathBuf]) -> anyhow::Result<bool> {
+    let config = Config::load(files).context("cannot start")?;
     telemetry::init(&config.get_or("DEFAULT", "log_level", String::new())?)?;
     let settings = Settings::from_config(&config).context("cannot start")?;
     config.warn_about_unknown(include_str!("../../../packaging/etc/datamover.conf"));
@@ -33,9 +79,9 @@ async fn main() -> anyhow::Result<()> {
     }
     let stop = shutdown::on_signal().context("cannot listen for signals")?;
     let result = serve(settings, stop).await;
-    // A call that hangs in a dead mount must not keep the program from ending.
     if let Err(error) = &result {
         tracing::error!("{error:#}");
     }
+    // Ended here: the runtime would wait for calls that hang.
     std::process::exit(i32::from(result.is_err()));
 }

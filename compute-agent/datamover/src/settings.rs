@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 /// How to reach Ceph.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CephSettings {
     /// The cluster's configuration file; none means the tools' default.
     pub conf: Option<PathBuf>,

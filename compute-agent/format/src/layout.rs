@@ -117,6 +117,12 @@ impl SnapshotFolder {
         ObjectName::from_ids(format!("{self}/manifest.json"))
     }
 
+    /// The manifest of a snapshot that is being deleted, while later ones still need its images: no
+    /// backup any more, but still what those images are.
+    pub fn withdrawn_manifest(&self) -> ObjectName {
+        ObjectName::from_ids(format!("{self}/manifest.withdrawn.json"))
+    }
+
     /// The name of one of the snapshot's JSON files.
     pub fn file(&self, file: SnapshotFile) -> ObjectName {
         ObjectName::from_ids(format!("{self}/{}", file.file_name()))
@@ -170,6 +176,11 @@ impl DiskName {
                 why: "a disk is called by lower-case letters and digits",
             })
         }
+    }
+
+    /// `vda`, the first disk, or the only one.
+    pub fn first() -> Self {
+        Self("vda".to_owned())
     }
 
     /// The name as text.
@@ -260,5 +271,6 @@ mod tests {
         for bad in ["", "/dev/vda", "vd a", "../vda", "VDA"] {
             assert!(DiskName::new(bad).is_err(), "{bad}");
         }
+        assert_eq!(DiskName::new("vda").unwrap(), DiskName::first());
     }
 }

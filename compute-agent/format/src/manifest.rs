@@ -87,7 +87,7 @@ pub struct DiskEntry {
     pub index: ObjectRecord,
     /// The image of the previous snapshot that this one builds upon.
     pub backing: Option<ObjectName>,
-    /// The disk's true size; QCOW2 can only say multiples of 512.
+    /// The disk's true size, 0 included; QCOW2 can only say multiples of 512.
     pub size_bytes: u64,
     /// The size in the image's header.
     pub virtual_size_bytes: u64,
@@ -174,9 +174,10 @@ impl DiskEntry {
                 self.cluster_size.is_power_of_two(),
                 "a cluster size is no power of two",
             ),
-            (self.size_bytes > 0, "a disk has no bytes"),
             (
-                self.size_bytes.checked_next_multiple_of(512) == Some(self.virtual_size_bytes),
+                // QCOW2 knows no disk without bytes: its image has one sector.
+                self.size_bytes.max(1).checked_next_multiple_of(512)
+                    == Some(self.virtual_size_bytes),
                 "an image's virtual size is not its disk's, rounded up to 512",
             ),
             (
@@ -243,6 +244,17 @@ mod tests {
     fn a_manifest_survives_its_file() {
         let json = manifest().to_vec().unwrap();
         assert_eq!(Manifest::from_slice(&json).unwrap(), manifest());
+    }
+
+    #[test]
+    fn a_disk_without_bytes_has_an_image_of_one_sector() {
+        let mut empty = manifest();
+        empty.disks[0].size_bytes = 0;
+        empty.disks[0].virtual_size_bytes = 512;
+        let json = empty.to_vec().unwrap();
+        assert_eq!(Manifest::from_slice(&json).unwrap(), empty);
+        empty.disks[0].virtual_size_bytes = 0;
+        assert!(empty.to_vec().is_err());
     }
 
     #[test]

@@ -6,8 +6,6 @@
 
 use std::{
     io::{BufReader, Write},
-    os::unix::net::UnixStream,
-    path::Path,
     time::Duration,
 };
 
@@ -18,6 +16,7 @@ use super::{
     pending::{Pending, Reply},
     protocol::*,
     reply::receive,
+    socket::{Address, Socket},
     stream::TimedStream,
 };
 
@@ -71,22 +70,22 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to a server's unix socket.
-    pub fn connect(socket: &Path, options: &ConnectOptions) -> Result<Self, NbdError> {
+    pub(super) fn connect(address: &Address, options: &ConnectOptions) -> Result<Self, NbdError> {
         let refused = |source| NbdError::Connect {
-            path: socket.to_owned(),
+            address: address.to_string(),
             source,
         };
-        Self::over(UnixStream::connect(socket).map_err(refused)?, options)
+        let socket = address.connect(options.handshake_timeout);
+        Self::over(socket.map_err(refused)?, options)
     }
 
     /// Speaks with a server at the other end of `stream`.
-    pub fn over(stream: UnixStream, options: &ConnectOptions) -> Result<Self, NbdError> {
+    pub fn over(stream: impl Into<Socket>, options: &ConnectOptions) -> Result<Self, NbdError> {
         let unusable = |source| NbdError::Handshake {
             step: "the socket",
             source,
         };
-        let timed = TimedStream::new(stream, options.handshake_timeout).map_err(unusable)?;
+        let timed = TimedStream::new(stream.into(), options.handshake_timeout).map_err(unusable)?;
         let mut writer = timed.try_clone().map_err(unusable)?;
         let mut reader = BufReader::with_capacity(4096, timed);
         let export = negotiate(

@@ -6,6 +6,7 @@ use super::{
     connection::{ConnectOptions, Connection},
     reader::NbdReader,
     sink::NbdSink,
+    socket::Address,
 };
 use crate::{BlocksError, DiskReader, DiskSink, ErrorKind, Settings, qemu_nbd::QemuNbd};
 
@@ -15,7 +16,7 @@ use crate::{BlocksError, DiskReader, DiskSink, ErrorKind, Settings, qemu_nbd::Qe
 pub struct Endpoint {
     /// The disk's name in errors.
     what: String,
-    socket: PathBuf,
+    address: Address,
     export_name: String,
     settings: Settings,
     server: Option<Arc<QemuNbd>>,
@@ -24,13 +25,19 @@ pub struct Endpoint {
 impl Endpoint {
     /// An export that somebody else serves, for instance libvirt.
     pub fn at(socket: impl Into<PathBuf>, export_name: &str, settings: &Settings) -> Self {
-        let socket = socket.into();
-        let what = format!("NBD export {export_name:?} at {}", socket.display());
-        let export_name = export_name.to_owned();
+        Self::served_at(Address::Unix(socket.into()), export_name, settings)
+    }
+
+    /// The same over TCP, at `HOST:PORT`. Nothing is encrypted: for networks that are trusted.
+    pub fn at_tcp(address: impl Into<String>, export_name: &str, settings: &Settings) -> Self {
+        Self::served_at(Address::Tcp(address.into()), export_name, settings)
+    }
+
+    fn served_at(address: Address, export_name: &str, settings: &Settings) -> Self {
         Self {
-            what,
-            socket,
-            export_name,
+            what: format!("NBD export {export_name:?} at {address}"),
+            address,
+            export_name: export_name.to_owned(),
             settings: settings.clone(),
             server: None,
         }
@@ -40,7 +47,7 @@ impl Endpoint {
     pub fn of_server(server: QemuNbd, what: impl Into<String>, settings: &Settings) -> Self {
         Self {
             what: what.into(),
-            socket: server.socket().to_owned(),
+            address: Address::Unix(server.socket()),
             export_name: String::new(),
             settings: settings.clone(),
             server: Some(Arc::new(server)),
@@ -58,7 +65,7 @@ impl Endpoint {
             handshake_timeout: self.settings.start_timeout,
             io_timeout: self.settings.io_timeout,
         };
-        Connection::connect(&self.socket, &options).map_err(|error| {
+        Connection::connect(&self.address, &options).map_err(|error| {
             let stderr = self
                 .server
                 .as_ref()

@@ -1,6 +1,6 @@
 //! What can go wrong with an NBD server, always with the operation it went wrong in.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 
 use super::protocol::Operation;
 use crate::{BlocksError, ErrorKind};
@@ -10,10 +10,10 @@ use crate::{BlocksError, ErrorKind};
 #[non_exhaustive]
 pub enum NbdError {
     /// The socket does not take us.
-    #[error("connect to the NBD server at {}", path.display())]
+    #[error("connect to the NBD server at {address}")]
     Connect {
-        /// The socket.
-        path: PathBuf,
+        /// The socket's path, or host and port.
+        address: String,
         /// Why.
         source: io::Error,
     },

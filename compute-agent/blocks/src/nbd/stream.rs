@@ -2,21 +2,22 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
+
+use super::socket::Socket;
 
 /// Both directions give up at the deadline. A peer that drips single bytes cannot move it: only
 /// [`TimedStream::restart`] does, which is called when something is finished.
 #[derive(Debug)]
 pub(super) struct TimedStream {
-    stream: UnixStream,
+    stream: Socket,
     limit: Duration,
     deadline: Instant,
 }
 
 impl TimedStream {
-    pub(super) fn new(stream: UnixStream, limit: Duration) -> io::Result<Self> {
+    pub(super) fn new(stream: Socket, limit: Duration) -> io::Result<Self> {
         // The kernel reads zero as "for ever".
         let limit = limit.max(Duration::from_millis(1));
         Ok(Self {

@@ -1,7 +1,7 @@
 use agent_blocks::{BlocksError, ErrorKind as DiskError};
 use agent_contract::{ImagePlace, TransferState};
 use agent_format::index::{IndexReadError, IndexWriteError};
-use agent_qcow2::{ReadError, WriteError};
+use agent_qcow2::{HeaderError, ReadError, WriteError};
 use agent_target::{ErrorKind as TargetKind, TargetError};
 use services_foundation::error_chain::ErrorChain;
 
@@ -90,7 +90,23 @@ impl JobError {
         }
     }
 
-    fn is_transient(&self) -> bool {
+    /// The backup is not what was written.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::ReadIndex { source, .. } => !matches!(source, IndexReadError::Io { .. }),
+            Self::Chain(source) => match source {
+                ReadError::Header { source, .. } => !matches!(source, HeaderError::Io { .. }),
+                ReadError::Io { .. } => self.target_kind() == Some(TargetKind::Corrupt),
+                _ => true,
+            },
+            Self::Target { source, .. } => source.kind == TargetKind::Corrupt,
+            _ => false,
+        }
+    }
+
+    /// Asked again it may go on where it was, without anybody doing something about it.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Disk { source, .. } => source.kind().is_transient(),
             Self::Journal(_) | Self::Plan(_) | Self::Broken | Self::Interrupted(_) => true,

@@ -26,8 +26,31 @@ mod throttle;
 mod ticket;
 mod worker;
 
+use agent_blocks::{DiskSource, WriteDisk};
+use agent_contract::{BackupJob, ImageFacts, RestoreJob, TransferOutcome};
+
+pub(crate) use entry::Work;
 pub(crate) use error::{JobError, disk};
-pub(crate) use run::Host;
+pub(crate) use run::{Host, Run};
 pub(crate) use table::Transfers;
 pub(crate) use throttle::Throttle;
+pub(crate) use ticket::{Interrupted, Ticket};
 pub(crate) use worker::start as start_workers;
+
+/// A backup of a disk that the caller opens, whatever the job says of where it is.
+pub(crate) fn back_up(
+    run: &Run<'_>,
+    job: &BackupJob,
+    open: impl FnOnce() -> Result<Box<dyn DiskSource>, JobError>,
+) -> Result<ImageFacts, JobError> {
+    backup::run_from(run, job, open)
+}
+
+/// A restore onto a disk that the caller has opened, whatever the job says of where it is.
+pub(crate) fn fill(
+    run: &Run<'_>,
+    job: &RestoreJob,
+    destination: &dyn WriteDisk,
+) -> Result<TransferOutcome, JobError> {
+    restore::fill(run, job, destination)
+}

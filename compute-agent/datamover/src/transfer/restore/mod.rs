@@ -26,7 +26,7 @@ pub(super) fn run(run: &Run<'_>, job: &RestoreJob) -> Result<TransferOutcome, Jo
     fill(run, job, destination.as_ref())
 }
 
-fn fill(
+pub(super) fn fill(
     run: &Run<'_>,
     job: &RestoreJob,
     destination: &dyn WriteDisk,

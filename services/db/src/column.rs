@@ -42,6 +42,11 @@ impl Row<'_> {
         u64::try_from(number).map_err(|source| self.corrupt(source))
     }
 
+    /// A small count.
+    pub(crate) fn number(self, number: i32) -> Result<u32, Error> {
+        u32::try_from(number).map_err(|source| self.corrupt(source))
+    }
+
     /// 0 to 100.
     pub(crate) fn percent(self, number: i32) -> Result<u8, Error> {
         u8::try_from(number).map_err(|source| self.corrupt(source))

@@ -37,7 +37,10 @@ pub use lease::Lease;
 pub use progress::{Progress, Stopped};
 pub use restore::{NewRestore, Restore, RestoreFilter, RestoreOutcome, RestoredServer};
 pub use service::Service;
-pub use snapshot::{NewSnapshot, Snapshot, SnapshotFilter, SnapshotOutcome, SnapshotVm};
+pub use snapshot::{
+    NewSnapshot, Prune, Rebased, Snapshot, SnapshotFilter, SnapshotOutcome, SnapshotVm,
+    Verification,
+};
 pub use trust::{NewTrust, Trust};
 pub use volume_anchor::VolumeAnchor;
 pub use workload::{Member, MemberChanges, NewWorkload, Workload, WorkloadChange};

@@ -98,6 +98,9 @@ diesel::table! {
         backing_snapshot_id -> Nullable<Text>,
         is_kept_for_chain -> Bool,
         target_id -> Nullable<Text>,
+        incrementals_since_full -> Integer,
+        verified_at -> Nullable<Timestamp>,
+        damage_msg -> Nullable<Text>,
     }
 }
 

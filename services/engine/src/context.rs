@@ -8,11 +8,12 @@ use agent_target::Target;
 use async_trait::async_trait;
 use services_db::Datastore;
 use services_openstack::{Cloud, CloudError};
-use services_types::{FlowClaim, TrustId};
+use services_types::{FlowClaim, FlowRequest, TrustId};
 use tokio::sync::OnceCell;
 
 use crate::runner::{Fault, Lease, StepFailure};
 use crate::settings::EngineSettings;
+use crate::targets::Targets;
 
 /// Ways out of the engine. Each flow makes its own connections, in its own runtime.
 #[async_trait]
@@ -32,7 +33,7 @@ pub struct Services {
     /// The database.
     pub db: Datastore,
     /// Where the engine writes the JSON of backups.
-    pub target: Arc<dyn Target>,
+    pub targets: Targets,
     /// Ways to the cloud and to the datamovers.
     pub connections: Arc<dyn Connections>,
     /// Faults that a test wants; empty in service.
@@ -47,6 +48,7 @@ pub struct FlowContext {
     tenant: OnceCell<Arc<dyn Cloud>>,
     service: OnceCell<Arc<dyn Cloud>>,
     datamover: OnceCell<Arc<dyn DatamoverClient>>,
+    target_id: Mutex<String>,
     left_behind: Mutex<Vec<String>>,
 }
 
@@ -58,7 +60,9 @@ impl fmt::Debug for FlowContext {
 
 impl FlowContext {
     pub(crate) fn new(services: Arc<Services>, claim: FlowClaim, lease: Arc<Lease>) -> Self {
+        let target_id = services.targets.default_id().to_owned();
         Self {
+            target_id: Mutex::new(target_id),
             services,
             claim,
             lease,
@@ -81,8 +85,53 @@ impl FlowContext {
         &self.services.db
     }
 
-    pub(crate) fn target(&self) -> &Arc<dyn Target> {
-        &self.services.target
+    /// The target that the flow works with: that of its snapshot.
+    pub(crate) fn target(&self) -> Result<Arc<dyn Target>, StepFailure> {
+        let id = self.target_id();
+        let target = self.services.targets.get(&id).cloned();
+        target.ok_or_else(|| {
+            StepFailure::new(format!(
+                "Backup target {id}, where the backup lies, is not in the engine's configuration"
+            ))
+        })
+    }
+
+    /// The target's id, as datamovers know it.
+    pub(crate) fn target_id(&self) -> String {
+        let id = self.target_id.lock();
+        id.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From here on the flow works with this target. All images of a chain are on one.
+    pub(crate) fn use_target(&self, id: &str) {
+        let mut current = self
+            .target_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        id.clone_into(&mut current);
+    }
+
+    /// Works with the target that the flow's snapshot is on, as far as that is known.
+    pub(crate) async fn use_own_target(&self) -> Result<(), StepFailure> {
+        let snapshot_id = match self.claim.request {
+            FlowRequest::SnapshotCreate { snapshot_id, .. }
+            | FlowRequest::RestoreCreate { snapshot_id, .. }
+            | FlowRequest::SnapshotDelete { snapshot_id, .. }
+            | FlowRequest::SnapshotVerify { snapshot_id, .. } => snapshot_id,
+            FlowRequest::WorkloadDelete { .. } => return Ok(()),
+        };
+        match self.db().snapshot_fetch(snapshot_id).await {
+            Ok(snapshot) => self.use_target_of(snapshot.target_id.as_deref()),
+            // The flow has deleted it already, and comes to its end.
+            Err(services_db::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Works with the target that a row names; those of the first release may name none.
+    pub(crate) fn use_target_of(&self, row: Option<&str>) {
+        self.use_target(row.unwrap_or(self.services.targets.default_id()));
     }
 
     pub(crate) fn claim(&self) -> &FlowClaim {

@@ -17,16 +17,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// tell which targets they can write to. Where none can, the target may be full or read-only, and any
 /// that lives is tried.
 pub(crate) async fn readers(cx: &FlowContext) -> Result<Vec<String>, StepFailure> {
-    Ok(able_to_read(all(cx).await?, &cx.settings().target_id))
+    Ok(able_to_read(all(cx).await?, &cx.target_id()))
 }
 
-/// Any host that can write to the backup target.
-pub(crate) async fn any_writer(cx: &FlowContext) -> Result<String, StepFailure> {
-    choose(&able(&all(cx).await?, &cx.settings().target_id), "")
+/// Names of the hosts whose datamover lives and can write to the backup target.
+pub(crate) async fn writers(cx: &FlowContext) -> Result<Vec<String>, StepFailure> {
+    Ok(able(&all(cx).await?, &cx.target_id()))
 }
 
 /// All that were heard of; waits a while for the first word of any that lives.
-async fn all(cx: &FlowContext) -> Result<Vec<HostStatus>, StepFailure> {
+pub(crate) async fn all(cx: &FlowContext) -> Result<Vec<HostStatus>, StepFailure> {
     let limit = Instant::now() + FIRST_WORD;
     loop {
         let hosts = cx.datamover().await?.hosts().await.map_err(unasked)?;

@@ -5,10 +5,12 @@ mod connections;
 mod context;
 mod flows;
 mod hosts;
+mod retention;
 mod runner;
 mod settings;
 mod storage;
 mod target_files;
+mod targets;
 mod transfers;
 mod wait;
 
@@ -17,3 +19,4 @@ pub use context::{Connections, FlowContext, Services};
 pub use flows::step_names;
 pub use runner::{Effect, Fault, Lease, StepFailure, run};
 pub use settings::EngineSettings;
+pub use targets::Targets;

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use secrecy::ExposeSecret;
 use services_db::Datastore;
-use services_engine::{EngineSettings, KeystoneConnections, Services};
+use services_engine::{EngineSettings, KeystoneConnections, Services, Targets};
 use services_foundation::config::Config;
 use services_foundation::{shutdown, telemetry};
 use services_keystone::KeystoneSettings;
@@ -23,7 +23,7 @@ struct Arguments {
     /// Configuration file; given more than once, a later one wins.
     #[arg(long = "config-file", default_value = "/etc/backstay/appliance.conf")]
     config_files: Vec<PathBuf>,
-    /// Mark the configured target as one of Backstay's, and end. Needed once for each target: a folder
+    /// Mark the configured targets as Backstay's, and end. Needed once for each target: a folder
     /// without the mark, such as a mount point with nothing mounted, is never written to.
     #[arg(long)]
     initialise_target: bool,
@@ -54,8 +54,13 @@ fn report(cause: &anyhow::Error) {
 }
 
 fn initialise_target(files: &[PathBuf]) -> anyhow::Result<()> {
-    let path: PathBuf = Config::load(files)?.require("target", "path")?;
-    DirectoryTarget::initialise(path)?;
+    let config = Config::load(files)?;
+    let further = config.sections_named("target:");
+    let further = further.iter().map(|id| format!("target:{id}"));
+    for section in std::iter::once("target".to_owned()).chain(further) {
+        let path: PathBuf = config.require(&section, "path")?;
+        DirectoryTarget::initialise(path)?;
+    }
     Ok(())
 }
 
@@ -89,7 +94,7 @@ async fn services(config: &Config) -> anyhow::Result<Services> {
         .context("bringing the database to this version")?;
     Ok(Services {
         db,
-        target: target(config)?,
+        targets: targets(config)?,
         connections: Arc::new(KeystoneConnections::new(KeystoneSettings::from_config(
             config,
         )?)),
@@ -98,13 +103,24 @@ async fn services(config: &Config) -> anyhow::Result<Services> {
     })
 }
 
-fn target(config: &Config) -> anyhow::Result<Arc<dyn Target>> {
-    let kind: String = config.get_or("target", "type", "directory".to_owned())?;
+/// `[target]` with its id, and every `[target:ID]` beside it.
+fn targets(config: &Config) -> anyhow::Result<Targets> {
+    let id: String = config.require("target", "id")?;
+    let mut targets = Targets::new(id, target(config, "target")?);
+    for id in config.sections_named("target:") {
+        let target = target(config, &format!("target:{id}"))?;
+        targets = targets.and(id, target);
+    }
+    Ok(targets)
+}
+
+fn target(config: &Config, section: &str) -> anyhow::Result<Arc<dyn Target>> {
+    let kind: String = config.get_or(section, "type", "directory".to_owned())?;
     match kind.as_str() {
         "directory" => {
-            let path: PathBuf = config.require("target", "path")?;
+            let path: PathBuf = config.require(section, "path")?;
             Ok(Arc::new(DirectoryTarget::new(path)))
         }
-        other => bail!(config.invalid("target", "type", format!("`{other}` is no type of target"))),
+        other => bail!(config.invalid(section, "type", format!("`{other}` is no type of target"))),
     }
 }

@@ -23,15 +23,13 @@ pub struct EngineSettings {
     pub transfer_silence: Duration,
     /// How long the cloud may take to make or delete one volume, snapshot or server.
     pub cloud_patience: Duration,
-    /// The target new backups go to.
-    pub target_id: String,
     /// RBD snapshots of Cinder are called this, with the Cinder snapshot's id for `%s`
     /// (Cinder's `snapshot_name_template`).
     pub volume_snapshot_name_template: String,
 }
 
 impl EngineSettings {
-    /// Reads the sections `[engine]` and `[target]`; what a key means and its default:
+    /// Reads the section `[engine]`; what a key means and its default:
     /// `packaging/etc/appliance.conf`.
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
         let seconds = |key: &str, default: u64| {
@@ -51,7 +49,6 @@ impl EngineSettings {
             transfers_per_flow: config.get_or("engine", "transfers_per_flow", 8)?,
             transfer_silence: seconds("transfer_silence_seconds", 1200)?,
             cloud_patience: seconds("cloud_patience_seconds", 600)?,
-            target_id: config.require("target", "id")?,
             volume_snapshot_name_template: config.get_or(
                 "engine",
                 "volume_snapshot_name_template",

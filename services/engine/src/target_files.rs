@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read};
-use std::sync::Arc;
 
 use agent_format::index::{IndexReadError, IndexReader};
 use agent_format::layout::{SnapshotFile, SnapshotFolder};
@@ -33,7 +32,7 @@ where
     F: FnOnce(&dyn Target) -> Result<T, TargetError> + Send + 'static,
 {
     cx.lease().hold().await;
-    let target: Arc<dyn Target> = cx.target().clone();
+    let target = cx.target()?;
     tokio::task::spawn_blocking(move || call(target.as_ref()))
         .await
         .map_err(|e| StepFailure::because(format!("Failed to {doing}"), &e))?
@@ -100,21 +99,99 @@ pub(crate) async fn read_manifest(
     workload_id: WorkloadId,
     snapshot_id: SnapshotId,
 ) -> Result<Manifest, StepFailure> {
-    let name = snapshot_folder(workload_id, snapshot_id).manifest();
+    let folder = snapshot_folder(workload_id, snapshot_id);
+    read_manifest_at(cx, &folder, folder.manifest()).await
+}
+
+async fn read_manifest_at(
+    cx: &FlowContext,
+    folder: &SnapshotFolder,
+    name: ObjectName,
+) -> Result<Manifest, StepFailure> {
     let bytes = on_target(cx, "read the backup's manifest", move |target| {
         target.get_object(&name, LARGEST_JSON)
     })
     .await?;
-    let manifest = Manifest::from_slice(&bytes)
-        .map_err(|e| StepFailure::because("The backup's manifest cannot be used", &e))?;
-    let is_its_own = manifest.snapshot_id.0 == *snapshot_id.as_uuid()
-        && manifest.workload_id.0 == *workload_id.as_uuid();
+    let manifest = Manifest::from_slice(&bytes).map_err(|e| StepFailure {
+        is_damage: true,
+        ..StepFailure::because("The backup's manifest cannot be used", &e)
+    })?;
+    let is_its_own =
+        manifest.snapshot_id == folder.snapshot_id && manifest.workload_id == folder.workload_id;
     if !is_its_own {
-        return Err(StepFailure::new(
-            "The manifest in the snapshot's folder is of another snapshot",
-        ));
+        return Err(StepFailure {
+            is_damage: true,
+            ..StepFailure::new("The manifest in the snapshot's folder is of another snapshot")
+        });
     }
     Ok(manifest)
+}
+
+/// What a snapshot's images are, whether it is a backup or its deletion has begun.
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) manifest: Manifest,
+    /// Its deletion has begun: it is no backup any more.
+    pub(crate) is_withdrawn: bool,
+}
+
+/// Reads what a snapshot's images are, also of one whose deletion has begun.
+pub(crate) async fn read_description(
+    cx: &FlowContext,
+    workload_id: WorkloadId,
+    snapshot_id: SnapshotId,
+) -> Result<Description, StepFailure> {
+    let folder = snapshot_folder(workload_id, snapshot_id);
+    match read_manifest_at(cx, &folder, folder.manifest()).await {
+        Ok(manifest) => Ok(Description {
+            manifest,
+            is_withdrawn: false,
+        }),
+        Err(failure) if failure.is_missing_object => Ok(Description {
+            manifest: read_manifest_at(cx, &folder, folder.withdrawn_manifest()).await?,
+            is_withdrawn: true,
+        }),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Writes what a snapshot's images have become, where it was read from.
+pub(crate) async fn put_description(
+    cx: &FlowContext,
+    description: &Description,
+) -> Result<(), StepFailure> {
+    let manifest = &description.manifest;
+    let folder = SnapshotFolder {
+        workload_id: manifest.workload_id,
+        snapshot_id: manifest.snapshot_id,
+    };
+    let name = match description.is_withdrawn {
+        true => folder.withdrawn_manifest(),
+        false => folder.manifest(),
+    };
+    let bytes = manifest
+        .to_vec()
+        .map_err(|e| StepFailure::because("The manifest would not be valid", &e))?;
+    put(cx, name, bytes).await
+}
+
+/// From here on the snapshot is no backup any more; what its images are can still be read.
+pub(crate) async fn withdraw_manifest(
+    cx: &FlowContext,
+    workload_id: WorkloadId,
+    snapshot_id: SnapshotId,
+) -> Result<(), StepFailure> {
+    let folder = snapshot_folder(workload_id, snapshot_id);
+    on_target(cx, "withdraw the backup's manifest", move |target| {
+        let bytes = match target.get_object(&folder.manifest(), LARGEST_JSON) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        target.put_object(&folder.withdrawn_manifest(), &bytes)?;
+        target.delete(&folder.manifest())
+    })
+    .await
 }
 
 /// Reads one of a snapshot's JSON files, as its manifest recorded it: other bytes are damage.
@@ -135,10 +212,13 @@ pub(crate) async fn read_recorded<T: serde::de::DeserializeOwned>(
     })
     .await?;
     if Digest::of(&bytes) != record.blake3 {
-        return Err(StepFailure::new(format!(
-            "{} is damaged: it is not what the manifest says",
-            record.name
-        )));
+        return Err(StepFailure {
+            is_damage: true,
+            ..StepFailure::new(format!(
+                "{} is damaged: it is not what the manifest says",
+                record.name
+            ))
+        });
     }
     serde_json::from_slice(&bytes)
         .map_err(|e| StepFailure::because(format!("{} cannot be understood", record.name), &e))
@@ -159,15 +239,16 @@ pub(crate) async fn remove_snapshot_files(
     Ok(())
 }
 
-/// Images in the folder of a snapshot that has no manifest (any more): what its deletion or its undo
-/// could not remove.
+/// Images in the folder of a snapshot that has no manifest that can be read: what its deletion or its
+/// undo could not remove.
 pub(crate) async fn images_left(
     cx: &FlowContext,
     workload_id: WorkloadId,
     snapshot_id: SnapshotId,
 ) -> Result<Vec<ObjectName>, StepFailure> {
     let folder = snapshot_folder(workload_id, snapshot_id);
-    let described = SnapshotFile::ALL.map(|file| folder.file(file));
+    let mut described = vec![folder.manifest(), folder.withdrawn_manifest()];
+    described.extend(SnapshotFile::ALL.map(|file| folder.file(file)));
     let root = folder.name();
     let listed = on_target(cx, "look for images", move |target| {
         target.list(Some(&root))
@@ -214,11 +295,17 @@ pub(crate) async fn expect_length(
     let stat = on_target(cx, "look at an image", move |target| target.stat(&asked)).await?;
     match stat {
         Some(stat) if stat.size_bytes == expected => Ok(()),
-        Some(stat) => Err(StepFailure::new(format!(
-            "{name} has {} bytes on the target, {expected} were written",
-            stat.size_bytes
-        ))),
-        None => Err(StepFailure::new(format!("{name} is not on the target"))),
+        Some(stat) => Err(StepFailure {
+            is_damage: true,
+            ..StepFailure::new(format!(
+                "{name} has {} bytes on the target, {expected} were written",
+                stat.size_bytes
+            ))
+        }),
+        None => Err(StepFailure {
+            is_damage: true,
+            ..StepFailure::new(format!("{name} is not on the target"))
+        }),
     }
 }
 

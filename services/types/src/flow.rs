@@ -13,6 +13,8 @@ contract_words! {
         RestoreCreate = "restore_create",
         /// Take one snapshot off the target.
         SnapshotDelete = "snapshot_delete",
+        /// Read all that a snapshot needs, and compare it with what was written.
+        SnapshotVerify = "snapshot_verify",
         /// Forget a workload that has no snapshots.
         WorkloadDelete = "workload_delete",
     }
@@ -60,6 +62,16 @@ pub enum FlowRequest {
         snapshot_id: SnapshotId,
         /// Whose snapshot it is.
         workload_id: WorkloadId,
+        /// Retention wants it: where more are to go, the next deletion follows this one.
+        #[serde(default)]
+        is_by_retention: bool,
+    },
+    /// Read all that a snapshot needs, and compare it with what was written.
+    SnapshotVerify {
+        /// Which.
+        snapshot_id: SnapshotId,
+        /// Whose snapshot it is.
+        workload_id: WorkloadId,
     },
     /// Forget a workload that has no snapshots.
     WorkloadDelete {
@@ -75,6 +87,7 @@ impl FlowRequest {
             Self::SnapshotCreate { .. } => FlowKind::SnapshotCreate,
             Self::RestoreCreate { .. } => FlowKind::RestoreCreate,
             Self::SnapshotDelete { .. } => FlowKind::SnapshotDelete,
+            Self::SnapshotVerify { .. } => FlowKind::SnapshotVerify,
             Self::WorkloadDelete { .. } => FlowKind::WorkloadDelete,
         }
     }
@@ -85,6 +98,7 @@ impl FlowRequest {
             Self::SnapshotCreate { workload_id, .. }
             | Self::RestoreCreate { workload_id, .. }
             | Self::SnapshotDelete { workload_id, .. }
+            | Self::SnapshotVerify { workload_id, .. }
             | Self::WorkloadDelete { workload_id } => *workload_id,
         }
     }

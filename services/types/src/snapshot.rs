@@ -19,6 +19,8 @@ contract_words! {
         Cancelled = "cancelled",
         /// A restore reads it.
         Restoring = "restoring",
+        /// Its images are read and compared with what was written.
+        Verifying = "verifying",
         /// Its deletion is under way.
         Deleting = "deleting",
         /// Gone; the row is kept.
@@ -41,15 +43,15 @@ impl SnapshotStatus {
     pub fn can_become(self, next: Self) -> bool {
         use SnapshotStatus::{
             Available, Cancelled, Creating, Deleted, Deleting, Error, Executing, Restoring,
-            Uploading,
+            Uploading, Verifying,
         };
         matches!(
             (self, next),
             (Creating, Executing | Error | Cancelled)
                 | (Executing, Uploading | Error | Cancelled)
                 | (Uploading, Available | Error | Cancelled)
-                | (Available, Restoring | Deleting)
-                | (Restoring, Available)
+                | (Available, Restoring | Verifying | Deleting)
+                | (Restoring | Verifying, Available)
                 | (Error | Cancelled, Deleting)
                 | (Deleting, Deleted | Available | Error)
         )
@@ -59,7 +61,12 @@ impl SnapshotStatus {
     pub fn is_settled(self) -> bool {
         !matches!(
             self,
-            Self::Creating | Self::Executing | Self::Uploading | Self::Restoring | Self::Deleting
+            Self::Creating
+                | Self::Executing
+                | Self::Uploading
+                | Self::Restoring
+                | Self::Verifying
+                | Self::Deleting
         )
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent_target::DirectoryTarget;
 use services_db::Datastore;
-use services_engine::{Effect, EngineSettings, Fault, Services};
+use services_engine::{Effect, EngineSettings, Fault, Services, Targets};
 use services_openstack::fake::{Account, FakeCloud};
 use services_types::FlowKind;
 use tempfile::TempDir;
@@ -122,11 +122,13 @@ impl Site {
                 transfers_per_flow: 2,
                 transfer_silence: Duration::from_secs(30),
                 cloud_patience: Duration::from_secs(30),
-                target_id: LocalDatamover::TARGET.to_owned(),
                 volume_snapshot_name_template: "snapshot-%s".to_owned(),
             },
             db: self.db.clone(),
-            target: Arc::new(DirectoryTarget::new(&self.target)),
+            targets: Targets::new(
+                LocalDatamover::TARGET,
+                Arc::new(DirectoryTarget::new(&self.target)),
+            ),
             connections: Arc::new(TestConnections {
                 keystone: self.cloud.settings(Account::Service).unwrap(),
                 datamover: self.datamover.clone(),

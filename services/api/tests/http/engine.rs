@@ -65,7 +65,7 @@ pub(crate) async fn finish_snapshot(datastore: &Datastore, claim: &FlowClaim) {
         message: "Upload is complete".to_owned(),
         warning: Some("The guest agent did not answer".to_owned()),
     };
-    datastore.snapshot_publish(claim, outcome).await.unwrap();
+    datastore.snapshot_publish(claim, outcome, None).await.unwrap();
     datastore
         .flow_finish(claim, FlowStatus::Done, None)
         .await
@@ -76,7 +76,7 @@ pub(crate) async fn finish_snapshot(datastore: &Datastore, claim: &FlowClaim) {
 pub(crate) async fn complete_snapshot_delete(datastore: &Datastore) {
     let claim = claim(datastore).await;
     datastore.workload_lock(&claim).await.unwrap();
-    datastore.snapshot_deleted(&claim, false).await.unwrap();
+    datastore.snapshot_deleted(&claim, false, None).await.unwrap();
     datastore
         .flow_finish(&claim, FlowStatus::Done, None)
         .await

@@ -48,6 +48,14 @@ pub(crate) fn snapshot_deleted_by(claim: &FlowClaim) -> Result<SnapshotId, Confl
     }
 }
 
+/// The snapshot that a claimed flow verifies.
+pub(crate) fn snapshot_verified_by(claim: &FlowClaim) -> Result<SnapshotId, Conflict> {
+    match claim.request {
+        FlowRequest::SnapshotVerify { snapshot_id, .. } => Ok(snapshot_id),
+        _ => Err(wrong(claim)),
+    }
+}
+
 /// The restore that a claimed flow performs, and the snapshot that it reads.
 pub(crate) fn restore_of(claim: &FlowClaim) -> Result<(RestoreId, SnapshotId), Conflict> {
     match claim.request {

@@ -16,6 +16,7 @@ pub use cancel::FlowSubject;
 pub use read::{Flow, FlowEvent};
 
 pub(crate) use hold::{
-    hold, restore_of, snapshot_deleted_by, snapshot_made_by, workload_deleted_by,
+    hold, restore_of, snapshot_deleted_by, snapshot_made_by, snapshot_verified_by,
+    workload_deleted_by,
 };
 pub(crate) use request::request;

@@ -47,7 +47,8 @@ pub(crate) fn request(
 fn subject_id(request: &FlowRequest) -> String {
     match request {
         FlowRequest::SnapshotCreate { snapshot_id, .. }
-        | FlowRequest::SnapshotDelete { snapshot_id, .. } => snapshot_id.to_string(),
+        | FlowRequest::SnapshotDelete { snapshot_id, .. }
+        | FlowRequest::SnapshotVerify { snapshot_id, .. } => snapshot_id.to_string(),
         FlowRequest::RestoreCreate { restore_id, .. } => restore_id.to_string(),
         FlowRequest::WorkloadDelete { workload_id } => workload_id.to_string(),
     }

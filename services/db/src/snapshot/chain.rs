@@ -35,17 +35,12 @@ impl Datastore {
         .await
     }
 
-    /// The snapshots whose images name this one's as their backing file, deleted but kept ones included;
-    /// oldest first.
+    /// The snapshots that were to build on this one, oldest first: deleted but kept ones included, and
+    /// those in error too, whose making or whose deletion may have failed. What their manifests say counts.
     pub async fn snapshot_children(&self, id: SnapshotId) -> Result<Vec<Snapshot>, Error> {
         self.read("find what builds on a snapshot", move |connection| {
-            let failed = [
-                SnapshotStatus::Error.as_str(),
-                SnapshotStatus::Cancelled.as_str(),
-            ];
             let rows = snapshots::table
                 .filter(snapshots::backing_snapshot_id.eq(id.to_string()))
-                .filter(snapshots::status.ne_all(failed))
                 .filter(
                     snapshots::deleted
                         .eq(false)

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use services_types::{FlowClaim, FlowId, FlowRequest, SnapshotId, SnapshotStatus};
 
+use super::prune::{Prune, hand_over};
 use super::read::fetch;
 use super::transition::{change, is_due, status_of};
 use crate::column::to_moment;
@@ -38,6 +39,7 @@ impl Datastore {
                 let delete = FlowRequest::SnapshotDelete {
                     snapshot_id: id,
                     workload_id,
+                    is_by_retention: false,
                 };
                 request(connection, flow_id, &gate.project_id, &delete, now)
             },
@@ -45,7 +47,8 @@ impl Datastore {
         .await
     }
 
-    /// The end of its deletion: the row stays as `deleted` and the workload is unlocked. Twice is once.
+    /// The end of its deletion: the row stays as `deleted`, and the workload is unlocked or goes to the
+    /// next deletion. Twice is once.
     ///
     /// `is_kept_for_chain`: its images stay on the target, because later snapshots build on them, until
     /// [`Datastore::snapshot_forget_images`].
@@ -53,6 +56,7 @@ impl Datastore {
         &self,
         claim: &FlowClaim,
         is_kept_for_chain: bool,
+        next: Option<Prune>,
     ) -> Result<(), Error> {
         let claim = claim.clone();
         self.write("mark a snapshot deleted", move |connection, now| {
@@ -61,6 +65,7 @@ impl Datastore {
             let (from, _) = status_of(connection, id)?;
             if is_due(from, SnapshotStatus::Deleted)? {
                 bury(connection, id, is_kept_for_chain, now)?;
+                return hand_over(connection, &claim, next, now);
             }
             unlock(connection, &claim, now)
         })

@@ -5,6 +5,8 @@ use services_types::{FlowClaim, SnapshotId, SnapshotStatus, SnapshotType};
 
 use super::transition::{change, status_of};
 use crate::column::{to_count, to_moment};
+use crate::connection::AnyConnection;
+use crate::error::Stop;
 use crate::flow::{hold, snapshot_made_by};
 use crate::schema::snapshots;
 use crate::{Conflict, Datastore, Error, Progress};
@@ -54,6 +56,27 @@ impl Datastore {
         .await
     }
 
+    /// The backup target that it goes to.
+    pub async fn snapshot_set_target(
+        &self,
+        claim: &FlowClaim,
+        target_id: &str,
+    ) -> Result<(), Error> {
+        let (claim, target_id) = (claim.clone(), target_id.to_owned());
+        self.write("note where a snapshot goes", move |connection, now| {
+            let id = snapshot_made_by(&claim)?;
+            hold(connection, &claim, now)?;
+            diesel::update(snapshots::table.find(id.to_string()))
+                .set((
+                    snapshots::target_id.eq(&target_id),
+                    snapshots::updated_at.eq(to_moment(now)),
+                ))
+                .execute(connection)?;
+            Ok(())
+        })
+        .await
+    }
+
     /// What it turned out to be, and the snapshot that its images build on (`None` for a full one).
     pub async fn snapshot_set_chain(
         &self,
@@ -65,8 +88,13 @@ impl Datastore {
         self.write("note what a snapshot builds on", move |connection, now| {
             let id = snapshot_made_by(&claim)?;
             hold(connection, &claim, now)?;
+            let incrementals = match backing {
+                Some(backing) => incrementals_up_to(connection, backing)?.saturating_add(1),
+                None => 0,
+            };
             diesel::update(snapshots::table.find(id.to_string()))
                 .set((
+                    snapshots::incrementals_since_full.eq(incrementals),
                     snapshots::snapshot_type.eq(snapshot_type.as_str()),
                     snapshots::backing_snapshot_id.eq(backing.map(|id| id.to_string())),
                     snapshots::updated_at.eq(to_moment(now)),
@@ -100,4 +128,13 @@ impl Datastore {
         })
         .await
     }
+}
+
+fn incrementals_up_to(connection: &mut AnyConnection, id: SnapshotId) -> Result<i32, Stop> {
+    let found: Option<i32> = snapshots::table
+        .find(id.to_string())
+        .select(snapshots::incrementals_since_full)
+        .first(connection)
+        .optional()?;
+    Ok(found.unwrap_or(0))
 }

@@ -55,6 +55,13 @@ pub struct Snapshot {
     pub is_kept_for_chain: bool,
     /// The backup target that has its images.
     pub target_id: Option<String>,
+    /// How many incrementals in a row were made up to this one; retention merges some of them, and
+    /// does not change this.
+    pub incrementals_since_full: u32,
+    /// When all it needs was last read and compared.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// What a verification found to be damaged, in it or in what it builds on.
+    pub damage: Option<String>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -88,6 +95,9 @@ pub(super) struct SnapshotRow {
     backing_snapshot_id: Option<String>,
     is_kept_for_chain: bool,
     target_id: Option<String>,
+    incrementals_since_full: i32,
+    verified_at: Option<NaiveDateTime>,
+    damage_msg: Option<String>,
     created_at: NaiveDateTime,
     updated_at: NaiveDateTime,
     deleted_at: Option<NaiveDateTime>,
@@ -116,6 +126,9 @@ impl TryFrom<SnapshotRow> for Snapshot {
             time_taken_seconds: row.count(columns.time_taken)?,
             due_at: columns.due_at.map(moment),
             backing_snapshot_id: row.parse_if_any(columns.backing_snapshot_id.as_deref())?,
+            incrementals_since_full: row.number(columns.incrementals_since_full)?,
+            verified_at: columns.verified_at.map(moment),
+            damage: columns.damage_msg,
             created_at: moment(columns.created_at),
             updated_at: moment(columns.updated_at),
             deleted_at: columns.deleted_at.map(moment),

@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use services_types::{FlowClaim, SnapshotId, SnapshotStatus};
 
+use super::prune::{Prune, hand_over};
 use super::transition::{is_due, status_of};
 use crate::column::{to_count, to_moment};
 use crate::connection::AnyConnection;
@@ -31,12 +32,14 @@ pub struct SnapshotOutcome {
 }
 
 impl Datastore {
-    /// From `uploading` to `available`, and the workload is unlocked. Twice is once.
+    /// From `uploading` to `available`, and the workload is unlocked or goes to the deletion that
+    /// retention wants. Twice is once.
     /// Other flows may work on the workload from then on: the last step of a flow.
     pub async fn snapshot_publish(
         &self,
         claim: &FlowClaim,
         outcome: SnapshotOutcome,
+        next: Option<Prune>,
     ) -> Result<(), Error> {
         let claim = claim.clone();
         self.write("publish a snapshot", move |connection, now| {
@@ -45,6 +48,7 @@ impl Datastore {
             let (from, created_at) = status_of(connection, id)?;
             if is_due(from, SnapshotStatus::Available)? {
                 publish(connection, id, created_at, &outcome, now)?;
+                return hand_over(connection, &claim, next, now);
             }
             unlock(connection, &claim, now)
         })

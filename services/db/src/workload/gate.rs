@@ -69,7 +69,7 @@ pub(crate) fn refuse_unless_idle(
             SnapshotStatus::Creating | SnapshotStatus::Executing | SnapshotStatus::Uploading => {
                 return Err(Conflict::SnapshotRunning.into());
             }
-            SnapshotStatus::Restoring | SnapshotStatus::Deleting => {
+            SnapshotStatus::Restoring | SnapshotStatus::Verifying | SnapshotStatus::Deleting => {
                 return Err(Conflict::Busy.into());
             }
             _ => {}

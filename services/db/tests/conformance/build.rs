@@ -131,7 +131,10 @@ pub(crate) async fn snapshot(store: &Datastore, workload_id: WorkloadId) -> Snap
     let (id, claim) = claimed_snapshot(store, workload_id).await;
     store.workload_lock(&claim).await.unwrap();
     upload(store, &claim).await;
-    store.snapshot_publish(&claim, outcome()).await.unwrap();
+    store
+        .snapshot_publish(&claim, outcome(), None)
+        .await
+        .unwrap();
     finish(store, &claim).await;
     id
 }

@@ -1,10 +1,12 @@
 //! An engine that was overtaken does no harm (architecture D10).
 
 use serde_json::json;
-use services_db::{Conflict, Datastore, Error, Progress, RestoreOutcome, Stopped};
+use services_db::{
+    Conflict, Datastore, Error, Progress, Rebased, RestoreOutcome, Stopped, Verification,
+};
 use services_types::{
-    FlowClaim, FlowId, FlowStatus, RestoreStatus, SnapshotStatus, SnapshotType, Topology,
-    WorkloadStatus,
+    FlowClaim, FlowId, FlowStatus, RestoreStatus, SnapshotId, SnapshotStatus, SnapshotType,
+    Topology, WorkloadStatus,
 };
 
 use crate::build::{
@@ -57,10 +59,11 @@ async fn of_snapshot(store: &Datastore, old: &FlowClaim) -> Vec<Result<(), Error
             .await,
         store.snapshot_set_host(old, "late").await,
         store.snapshot_set_chain(old, incremental, None).await,
+        store.snapshot_set_target(old, "late").await,
         store.snapshot_set_progress(old, progress()).await,
         store.snapshot_topology_set(old, &Topology::default()).await,
         store.snapshot_vms_set(old, Vec::new()).await,
-        store.snapshot_publish(old, outcome()).await,
+        store.snapshot_publish(old, outcome(), None).await,
         store.snapshot_fail(old, Stopped::Failed, "late").await,
         store
             .volume_anchors_replace(old, Vec::new())
@@ -79,9 +82,24 @@ async fn of_restore(store: &Datastore, old: &FlowClaim) -> Vec<Result<(), Error>
 }
 
 async fn of_snapshot_delete(store: &Datastore, old: &FlowClaim) -> Vec<Result<(), Error>> {
+    let rebased = Rebased {
+        id: SnapshotId::random(),
+        snapshot_type: SnapshotType::Full,
+        backing_snapshot_id: None,
+        size_bytes: 1,
+    };
     vec![
-        store.snapshot_deleted(old, false).await,
+        store.snapshot_deleted(old, false, None).await,
+        store.snapshot_rebase(old, rebased).await,
         store.snapshot_delete_fail(old, true, "late").await,
+    ]
+}
+
+async fn of_snapshot_verify(store: &Datastore, old: &FlowClaim) -> Vec<Result<(), Error>> {
+    vec![
+        store.snapshot_verify_progress(old, 1, "late").await,
+        store.snapshot_verified(old, Verification::default()).await,
+        store.snapshot_verify_fail(old, "late").await,
     ]
 }
 
@@ -116,7 +134,7 @@ pub(crate) async fn an_overtaken_engine_writes_nothing(store: Datastore) {
         workload_before
     );
     assert!(store.flow_events(old.flow_id).await.unwrap().is_empty());
-    store.snapshot_publish(&new, outcome()).await.unwrap();
+    store.snapshot_publish(&new, outcome(), None).await.unwrap();
     finish(&store, &new).await;
 
     let (restore_id, old) = claimed_restore(&store, id).await;
@@ -131,12 +149,20 @@ pub(crate) async fn an_overtaken_engine_writes_nothing(store: Datastore) {
     finish(&store, &new).await;
 
     let flow_id = FlowId::random();
+    store.snapshot_verify_request(id, flow_id).await.unwrap();
+    let old = claim(&store, flow_id).await;
+    let new = overtake(&store, &clock, &old).await;
+    all_fenced(&of_snapshot_verify(&store, &old).await);
+    store.snapshot_verify_fail(&new, "x").await.unwrap();
+    finish(&store, &new).await;
+
+    let flow_id = FlowId::random();
     store.snapshot_delete_request(id, flow_id).await.unwrap();
     let old = claim(&store, flow_id).await;
     let new = overtake(&store, &clock, &old).await;
     all_fenced(&of_snapshot_delete(&store, &old).await);
     all_fenced(&[store.snapshot_forget_images(&old, id).await]);
-    store.snapshot_deleted(&new, false).await.unwrap();
+    store.snapshot_deleted(&new, false, None).await.unwrap();
     finish(&store, &new).await;
 
     let flow_id = FlowId::random();

@@ -20,6 +20,7 @@ mod service;
 mod snapshot;
 mod snapshot_chain;
 mod snapshot_delete;
+mod snapshot_verify;
 mod trust;
 mod volume_anchor;
 mod workload;
@@ -90,13 +91,21 @@ checks! {
     snapshot_chain {
         an_incremental_builds_on_the_newest_available,
         a_deleted_one_stays_in_the_chain_while_it_is_needed,
-        a_failed_one_builds_on_nothing,
+        one_that_failed_is_still_told_among_those_that_were_to_build_on_it,
+        incrementals_are_counted_since_the_last_full_one_whatever_was_merged,
     }
     snapshot_delete {
         a_deleted_snapshot_is_gone_and_its_workload_free,
         one_operation_at_a_time,
         a_failed_deletion_leaves_it_restorable_or_in_error,
         only_a_settled_one_is_deleted,
+        what_retention_takes_next_keeps_the_workload_locked,
+        what_retention_cannot_have_lets_the_workload_go,
+    }
+    snapshot_verify {
+        what_a_verification_finds_stays_with_the_snapshot,
+        a_verification_that_fails_leaves_what_was_known,
+        nothing_else_works_on_the_workload_meanwhile,
     }
     restore {
         a_request_makes_the_snapshot_restoring,

@@ -50,7 +50,10 @@ pub(crate) async fn a_second_one_is_refused_while_one_runs(store: Datastore) {
     store.workload_lock(&claim).await.unwrap();
     upload(&store, &claim).await;
     assert_eq!(second().await, Conflict::SnapshotRunning);
-    store.snapshot_publish(&claim, outcome()).await.unwrap();
+    store
+        .snapshot_publish(&claim, outcome(), None)
+        .await
+        .unwrap();
     // The flow itself has not ended, but whoever sees the snapshot available may go on.
     let third = new_snapshot(workload_id);
     store
@@ -108,7 +111,10 @@ pub(crate) async fn a_slot_is_filled_once_even_by_many_schedulers_at_once(store:
         .await
         .unwrap()
         .unwrap();
-    store.snapshot_deleted(&deletion, false).await.unwrap();
+    store
+        .snapshot_deleted(&deletion, false, None)
+        .await
+        .unwrap();
     let again = store.snapshot_request(due(), FlowId::random()).await;
     assert_eq!(
         conflict(again),
@@ -235,9 +241,15 @@ pub(crate) async fn published_it_frees_the_workload_and_twice_is_once(store: Dat
         warning: Some("no guest agent in a".to_owned()),
         ..outcome()
     };
-    store.snapshot_publish(&claim, well.clone()).await.unwrap();
+    store
+        .snapshot_publish(&claim, well.clone(), None)
+        .await
+        .unwrap();
     clock.forward(Duration::from_secs(5));
-    store.snapshot_publish(&claim, outcome()).await.unwrap();
+    store
+        .snapshot_publish(&claim, outcome(), None)
+        .await
+        .unwrap();
     let now = store.snapshot_fetch(id).await.unwrap();
     assert_eq!(now.status, SnapshotStatus::Available);
     assert_eq!(
@@ -287,7 +299,7 @@ pub(crate) async fn only_legal_states_are_reached(store: Datastore) {
             "{refused:?}"
         );
     }
-    let refused = conflict(store.snapshot_publish(&claim, outcome()).await);
+    let refused = conflict(store.snapshot_publish(&claim, outcome(), None).await);
     assert!(
         matches!(refused, Conflict::Transition { .. }),
         "{refused:?}"
@@ -297,7 +309,10 @@ pub(crate) async fn only_legal_states_are_reached(store: Datastore) {
         .snapshot_set_status(&claim, SnapshotStatus::Uploading)
         .await
         .unwrap();
-    store.snapshot_publish(&claim, outcome()).await.unwrap();
+    store
+        .snapshot_publish(&claim, outcome(), None)
+        .await
+        .unwrap();
     let refused = conflict(store.snapshot_fail(&claim, Stopped::Failed, "late").await);
     assert!(
         matches!(refused, Conflict::Transition { .. }),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use services_db::{Datastore, Snapshot, Stopped};
+use services_db::{Datastore, Rebased, Snapshot, Stopped};
 use services_types::{FlowId, SnapshotId, SnapshotType, WorkloadId};
 
 use crate::build::{
@@ -21,7 +21,10 @@ async fn incremental(store: &Datastore, workload: WorkloadId, backing: SnapshotI
         .await
         .unwrap();
     upload(store, &claim).await;
-    store.snapshot_publish(&claim, outcome()).await.unwrap();
+    store
+        .snapshot_publish(&claim, outcome(), None)
+        .await
+        .unwrap();
     finish(store, &claim).await;
     id
 }
@@ -31,7 +34,7 @@ async fn delete(store: &Datastore, id: SnapshotId, is_kept_for_chain: bool) {
     store.snapshot_delete_request(id, flow_id).await.unwrap();
     let claim = claim(store, flow_id).await;
     store
-        .snapshot_deleted(&claim, is_kept_for_chain)
+        .snapshot_deleted(&claim, is_kept_for_chain, None)
         .await
         .unwrap();
     finish(store, &claim).await;
@@ -93,13 +96,15 @@ pub(crate) async fn a_deleted_one_stays_in_the_chain_while_it_is_needed(store: D
         store.snapshot_forget_images(&claim, id).await.unwrap();
     }
     store.snapshot_forget_images(&claim, full).await.unwrap();
-    store.snapshot_deleted(&claim, false).await.unwrap();
+    store.snapshot_deleted(&claim, false, None).await.unwrap();
     assert!(kept().await.is_empty());
     assert!(store.snapshot_children(full).await.unwrap().is_empty());
     assert!(is_not_found(&store.snapshot_chain(last).await));
 }
 
-pub(crate) async fn a_failed_one_builds_on_nothing(store: Datastore) {
+pub(crate) async fn one_that_failed_is_still_told_among_those_that_were_to_build_on_it(
+    store: Datastore,
+) {
     let workload_id = workload(&store, &["a"]).await;
     let full = snapshot(&store, workload_id).await;
     let (_, claim) = claimed_snapshot(&store, workload_id).await;
@@ -113,5 +118,49 @@ pub(crate) async fn a_failed_one_builds_on_nothing(store: Datastore) {
         .snapshot_fail(&claim, Stopped::Cancelled, "x")
         .await
         .unwrap();
-    assert!(store.snapshot_children(full).await.unwrap().is_empty());
+    assert_eq!(store.snapshot_children(full).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn incrementals_are_counted_since_the_last_full_one_whatever_was_merged(
+    store: Datastore,
+) {
+    let (store, clock) = Clock::steering(&store);
+    let workload_id = workload(&store, &["a"]).await;
+    let full = snapshot(&store, workload_id).await;
+    clock.forward(Duration::from_secs(1));
+    let middle = incremental(&store, workload_id, full).await;
+    clock.forward(Duration::from_secs(1));
+    let last = incremental(&store, workload_id, middle).await;
+    let flow_id = FlowId::random();
+    store.snapshot_delete_request(full, flow_id).await.unwrap();
+    let claim = claim(&store, flow_id).await;
+    let to = Rebased {
+        id: middle,
+        snapshot_type: SnapshotType::Full,
+        backing_snapshot_id: None,
+        size_bytes: 5 << 40,
+    };
+    store.snapshot_rebase(&claim, to.clone()).await.unwrap();
+    store.snapshot_rebase(&claim, to).await.unwrap();
+    store.snapshot_deleted(&claim, false, None).await.unwrap();
+    finish(&store, &claim).await;
+    let middle = store.snapshot_fetch(middle).await.unwrap();
+    assert_eq!(middle.snapshot_type, SnapshotType::Full);
+    assert_eq!(
+        (middle.backing_snapshot_id, middle.size_bytes),
+        (None, 5 << 40)
+    );
+    assert_eq!(
+        ids(store.snapshot_chain(last).await.unwrap()),
+        [last, middle.id]
+    );
+    let count = async |id| {
+        let snapshot = store.snapshot_fetch(id).await.unwrap();
+        snapshot.incrementals_since_full
+    };
+    assert_eq!((count(middle.id).await, count(last).await), (1, 2));
+    clock.forward(Duration::from_secs(1));
+    let next = incremental(&store, workload_id, last).await;
+    assert_eq!(count(next).await, 3);
+    assert_eq!(count(snapshot(&store, workload_id).await).await, 0);
 }

@@ -1,11 +1,11 @@
 //! The deletion of snapshots.
 
-use services_db::{Conflict, Datastore, SnapshotFilter, Stopped};
-use services_types::{FlowId, SnapshotId, SnapshotStatus, WorkloadStatus};
+use services_db::{Conflict, Datastore, Prune, SnapshotFilter, Stopped};
+use services_types::{FlowId, FlowRequest, SnapshotId, SnapshotStatus, WorkloadStatus};
 
 use crate::build::{
     claim, claimed_restore, claimed_snapshot, conflict, finish, is_not_found, new_restore,
-    new_snapshot, snapshot, workload,
+    new_snapshot, outcome, snapshot, upload, workload,
 };
 
 pub(crate) async fn a_deleted_snapshot_is_gone_and_its_workload_free(store: Datastore) {
@@ -17,8 +17,8 @@ pub(crate) async fn a_deleted_snapshot_is_gone_and_its_workload_free(store: Data
     assert_eq!(deleting.status, SnapshotStatus::Deleting);
     let claim = claim(&store, flow_id).await;
     store.workload_lock(&claim).await.unwrap();
-    store.snapshot_deleted(&claim, false).await.unwrap();
-    store.snapshot_deleted(&claim, false).await.unwrap();
+    store.snapshot_deleted(&claim, false, None).await.unwrap();
+    store.snapshot_deleted(&claim, false, None).await.unwrap();
     assert!(is_not_found(&store.snapshot_fetch(id).await));
     let listed = store
         .snapshot_list(SnapshotFilter::default())
@@ -124,4 +124,80 @@ pub(crate) async fn only_a_settled_one_is_deleted(store: Datastore) {
         .snapshot_delete_request(id, FlowId::random())
         .await
         .unwrap();
+}
+
+pub(crate) async fn what_retention_takes_next_keeps_the_workload_locked(store: Datastore) {
+    let workload_id = workload(&store, &["a"]).await;
+    let old = [
+        snapshot(&store, workload_id).await,
+        snapshot(&store, workload_id).await,
+    ];
+    let (made, making) = claimed_snapshot(&store, workload_id).await;
+    store.workload_lock(&making).await.unwrap();
+    upload(&store, &making).await;
+    let next = |snapshot_id| Prune {
+        snapshot_id,
+        flow_id: FlowId::random(),
+    };
+    let first = next(old[0]);
+    for _ in 0..2 {
+        store
+            .snapshot_publish(&making, outcome(), Some(first))
+            .await
+            .unwrap();
+    }
+    finish(&store, &making).await;
+    let status = async |id| store.snapshot_fetch(id).await.unwrap().status;
+    let of_workload = async || store.workload_fetch(workload_id).await.unwrap().status;
+    assert_eq!(status(made).await, SnapshotStatus::Available);
+    assert_eq!(status(old[0]).await, SnapshotStatus::Deleting);
+    assert_eq!(of_workload().await, WorkloadStatus::Locked);
+    let refused = store
+        .snapshot_request(new_snapshot(workload_id), FlowId::random())
+        .await;
+    assert_eq!(conflict(refused), Conflict::Busy);
+
+    let deleting = claim(&store, first.flow_id).await;
+    let request = FlowRequest::SnapshotDelete {
+        snapshot_id: old[0],
+        workload_id,
+        is_by_retention: true,
+    };
+    assert_eq!(deleting.request, request);
+    store.workload_lock(&deleting).await.unwrap();
+    let second = next(old[1]);
+    for _ in 0..2 {
+        store
+            .snapshot_deleted(&deleting, false, Some(second))
+            .await
+            .unwrap();
+    }
+    finish(&store, &deleting).await;
+    assert_eq!(of_workload().await, WorkloadStatus::Locked);
+    let deleting = claim(&store, second.flow_id).await;
+    store.workload_lock(&deleting).await.unwrap();
+    store
+        .snapshot_deleted(&deleting, false, None)
+        .await
+        .unwrap();
+    assert_eq!(of_workload().await, WorkloadStatus::Available);
+}
+
+pub(crate) async fn what_retention_cannot_have_lets_the_workload_go(store: Datastore) {
+    let workload_id = workload(&store, &["a"]).await;
+    let id = snapshot(&store, workload_id).await;
+    let flow_id = FlowId::random();
+    store.snapshot_delete_request(id, flow_id).await.unwrap();
+    let deleting = claim(&store, flow_id).await;
+    store.workload_lock(&deleting).await.unwrap();
+    let gone_already = Prune {
+        snapshot_id: id,
+        flow_id: FlowId::random(),
+    };
+    store
+        .snapshot_deleted(&deleting, false, Some(gone_already))
+        .await
+        .unwrap();
+    let free = store.workload_fetch(workload_id).await.unwrap();
+    assert_eq!(free.status, WorkloadStatus::Available);
 }

@@ -36,7 +36,10 @@ async fn snapshot_with(
 }
 
 async fn end(store: &Datastore, claim: &FlowClaim) {
-    store.snapshot_publish(claim, outcome()).await.unwrap();
+    store
+        .snapshot_publish(claim, outcome(), None)
+        .await
+        .unwrap();
     finish(store, claim).await;
 }
 

@@ -26,9 +26,10 @@ pub(super) async fn older_manifests(
             ));
         }
         let id = SnapshotId::from_uuid(id.0);
-        let manifest = target_files::read_manifest(cx, workload_id, id).await?;
-        next = manifest.previous_snapshot_id;
-        older.push(manifest);
+        // Also of one whose deletion has begun: its images stay until nothing builds on them.
+        let older_one = target_files::read_description(cx, workload_id, id).await?;
+        next = older_one.manifest.previous_snapshot_id;
+        older.push(older_one.manifest);
     }
     Ok(older)
 }

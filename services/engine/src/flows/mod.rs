@@ -5,6 +5,7 @@ mod members;
 mod restore_create;
 mod snapshot_create;
 mod snapshot_delete;
+mod snapshot_verify;
 mod volume_snapshots;
 mod workload_delete;
 mod workload_lock;
@@ -19,6 +20,7 @@ pub(crate) fn steps_of(kind: FlowKind) -> Steps {
         FlowKind::SnapshotCreate => snapshot_create::steps(),
         FlowKind::RestoreCreate => restore_create::steps(),
         FlowKind::SnapshotDelete => snapshot_delete::steps(),
+        FlowKind::SnapshotVerify => snapshot_verify::steps(),
         FlowKind::WorkloadDelete => workload_delete::steps(),
     }
 }
@@ -37,6 +39,7 @@ pub(crate) async fn settle_failed(
         FlowKind::SnapshotCreate => snapshot_create::settle_failed(flow, settlement).await,
         FlowKind::RestoreCreate => restore_create::settle_failed(flow, settlement).await,
         FlowKind::SnapshotDelete => snapshot_delete::settle_failed(flow, settlement).await,
+        FlowKind::SnapshotVerify => snapshot_verify::settle_failed(flow, settlement).await,
         FlowKind::WorkloadDelete => workload_delete::settle_failed(flow, settlement).await,
     }
 }

@@ -140,6 +140,7 @@ async fn abandon(flow: &FlowContext) -> Result<(), StepFailure> {
 
 /// Runs what is left of the flow, brings its rows to rest, and ends it.
 async fn settle(flow: Arc<FlowContext>) -> Result<(), StepFailure> {
+    flow.use_own_target().await?;
     if flow.claim().epoch > MOST_CLAIMS {
         return abandon(&flow).await;
     }

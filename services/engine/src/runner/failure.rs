@@ -23,6 +23,9 @@ pub struct StepFailure {
     /// An object is not on the target: for callers to whom that is no failure.
     #[serde(skip)]
     pub(crate) is_missing_object: bool,
+    /// What lies on the target is damaged: for callers who look for that.
+    #[serde(skip)]
+    pub(crate) is_damage: bool,
     /// A service was away: the step is run again before this becomes the flow's failure.
     #[serde(skip)]
     pub(crate) is_transient: bool,
@@ -38,6 +41,7 @@ impl StepFailure {
             is_cancelled: false,
             gives_up_flow: false,
             is_missing_object: false,
+            is_damage: false,
             is_transient: false,
         }
     }
@@ -54,6 +58,7 @@ impl StepFailure {
             is_cancelled: false,
             gives_up_flow: false,
             is_missing_object: false,
+            is_damage: false,
             is_transient: false,
         }
     }

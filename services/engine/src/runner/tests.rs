@@ -14,7 +14,7 @@ use steno::{InMemorySecStore, SagaResult};
 use tokio::time::Instant;
 
 use super::{Lease, Step, StepContext, StepFailure, Steps};
-use crate::{Connections, EngineSettings, FlowContext, Services};
+use crate::{Connections, EngineSettings, FlowContext, Services, Targets};
 
 /// Owns an undo that fails a few times before it succeeds.
 #[derive(Debug)]
@@ -82,11 +82,10 @@ async fn context() -> Arc<FlowContext> {
             transfers_per_flow: 1,
             transfer_silence: second,
             cloud_patience: 600 * second,
-            target_id: "t".to_owned(),
             volume_snapshot_name_template: "%s".to_owned(),
         },
         db: Datastore::connect("sqlite::memory:").await.unwrap(),
-        target: Arc::new(DirectoryTarget::new("/nowhere")),
+        targets: Targets::new("t", Arc::new(DirectoryTarget::new("/nowhere"))),
         connections: Arc::new(NoConnections),
         faults: Vec::new(),
     };

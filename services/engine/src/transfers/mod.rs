@@ -8,7 +8,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use agent_contract::{
-    ImagePlace, RemoveJob, TransferId, TransferJob, TransferOutcome, TransferProgress,
+    ImageFacts, ImagePlace, MergeJob, RemoveJob, TransferId, TransferJob, TransferOutcome,
+    TransferProgress,
 };
 use agent_format::ObjectName;
 use futures::StreamExt;
@@ -37,7 +38,7 @@ pub(crate) struct Transfer {
 /// Where an image of this name lies.
 pub(crate) fn place(cx: &FlowContext, name: &ObjectName) -> ImagePlace {
     ImagePlace {
-        target: cx.settings().target_id.clone(),
+        target: cx.target_id(),
         name: name.to_string(),
     }
 }
@@ -111,6 +112,30 @@ where
     }
 }
 
+/// Has an image merged into the only one that builds on it; gives what that one has become.
+pub(crate) async fn merge_image(
+    cx: &FlowContext,
+    host: &str,
+    image: &ObjectName,
+    successor: &ObjectName,
+) -> Result<ImageFacts, StepFailure> {
+    let transfer = Transfer {
+        key: image.to_string(),
+        host: host.to_owned(),
+        what: format!("merge of image {image}"),
+        job: TransferJob::Merge(MergeJob {
+            image: place(cx, image),
+            successor: place(cx, successor),
+        }),
+    };
+    match watch::run(cx, &transfer, |_, _| {}).await? {
+        TransferOutcome::Merged(facts) => Ok(facts),
+        _ => Err(StepFailure::new(
+            "A datamover answered a merge with something else",
+        )),
+    }
+}
+
 /// Stops the backup of this volume in this flow, and takes its image off the target, whole or not.
 pub(crate) async fn drop_image(
     cx: &FlowContext,
@@ -146,7 +171,17 @@ pub(crate) async fn cancel(
     host: &str,
     volume_id: &VolumeId,
 ) -> Result<(), StepFailure> {
-    let id = transfer_id(cx, verb, volume_id.as_str());
+    cancel_of(cx, verb, host, volume_id.as_str()).await
+}
+
+/// As [`cancel`], of a transfer that is for something else than a volume.
+pub(crate) async fn cancel_of(
+    cx: &FlowContext,
+    verb: &str,
+    host: &str,
+    key: &str,
+) -> Result<(), StepFailure> {
+    let id = transfer_id(cx, verb, key);
     let limit = Instant::now() + cx.settings().transfer_silence;
     loop {
         let asked = cx
@@ -161,7 +196,7 @@ pub(crate) async fn cancel(
             }
             Err(error) => {
                 return Err(StepFailure::because(
-                    format!("The transfer of volume {volume_id} cannot be stopped on its host"),
+                    format!("The transfer of {key} cannot be stopped on its host"),
                     &error,
                 ));
             }

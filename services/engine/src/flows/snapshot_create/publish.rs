@@ -10,6 +10,7 @@ use super::plan_disks::PlanDisks;
 use super::read_topology::{ReadTopology, vms};
 use super::thaw_guests::ThawGuests;
 use super::upload_disks::UploadDisks;
+use crate::retention;
 use crate::runner::{Step, StepContext, StepFailure};
 
 /// Publishes the snapshot with its sizes and warnings.
@@ -43,6 +44,9 @@ impl Step for Publish {
             message: "Snapshot of workload is complete".to_owned(),
             warning: (!warnings.is_empty()).then(|| warnings.join("\n")),
         };
-        Ok(cx.db().snapshot_publish(cx.claim(), outcome).await?)
+        Ok(cx
+            .db()
+            .snapshot_publish(cx.claim(), outcome, retention::next(cx, None).await)
+            .await?)
     }
 }

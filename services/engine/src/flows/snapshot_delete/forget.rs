@@ -1,12 +1,14 @@
-//! Marks the rows deleted; with the last of them the workload is let go.
+//! Marks the row deleted; the workload is let go, or kept for the next that retention wants.
 
 use async_trait::async_trait;
+use services_types::FlowRequest;
 
-use super::plan_removal::PlanRemoval;
+use super::free_images::FreeImages;
 use super::snapshot_id;
+use crate::retention;
 use crate::runner::{Step, StepContext, StepFailure};
 
-/// The snapshot is gone for its owner; what stays for the chain is remembered.
+/// The snapshot is gone for its owner; what others still need of it is remembered.
 #[derive(Debug)]
 pub(super) struct Forget;
 
@@ -16,20 +18,17 @@ impl Step for Forget {
     type Output = ();
 
     async fn run(&self, cx: &StepContext) -> Result<(), StepFailure> {
-        let removal = cx.output_of::<PlanRemoval>()?;
-        let deleted = snapshot_id(cx)?;
-        for files in removal
-            .now
-            .iter()
-            .filter(|files| files.snapshot_id != deleted)
-        {
-            cx.db()
-                .snapshot_forget_images(cx.claim(), files.snapshot_id)
-                .await?;
-        }
+        let is_kept_for_chain = !cx.output_of::<FreeImages>()?;
+        let next = match cx.claim().request {
+            FlowRequest::SnapshotDelete {
+                is_by_retention: true,
+                ..
+            } => retention::next(cx, Some(snapshot_id(cx)?)).await,
+            _ => None,
+        };
         Ok(cx
             .db()
-            .snapshot_deleted(cx.claim(), removal.is_kept_for_chain)
+            .snapshot_deleted(cx.claim(), is_kept_for_chain, next)
             .await?)
     }
 }

@@ -1,17 +1,40 @@
-//! Takes one snapshot off the target.
+//! Takes one snapshot off the target; all others stay as they are to whoever restores them.
 //!
-//! The manifest goes first: from then on it is no backup any more, whatever a crash leaves of it. An
-//! image that a later incremental builds on stays until the last of those is gone; the snapshot is
-//! deleted for its owner all the same. When the newest snapshot goes, so do the Cinder snapshots that
-//! were kept for the incremental after it: that one will be full.
+//! ```text
+//!            R <── S <── T <── U          S is deleted
+//! manifests  r     s     t     u
+//! withdraw   r     (s)   t     u          S is no backup any more, its images are still described
+//! merge      r     (s)   t'    u          each image of S goes into the one that builds on it, and T's
+//!                                         manifest is written anew after each: builds on R now
+//! remove     r           t'    u
+//! ```
 //!
-//! Nothing here can be taken back. A deletion that fails says so in the snapshot, which is in error once
-//! its manifest is gone; deleting it again goes on where it stopped.
+//! 1. What lies in the way is found out, and who does it is decided, once: the datamover that served the
+//!    server whose disk it is, if it lives, else any that can write to the target.
+//! 2. When the newest snapshot goes, so do the Cinder snapshots that were kept for the incremental after
+//!    it: that one will be full.
+//! 3. The manifest is withdrawn: moved to a name under which it makes no backup.
+//! 4. An image that another one builds on is merged into that one; an image that nothing builds on is
+//!    removed. A disk that only one of the two snapshots has needs nothing else.
+//! 5. The snapshot's folder goes; rows of the database follow what the manifests say.
+//! 6. What earlier deletions have left is tried again.
+//!
+//! Nothing here can be taken back. What a crash leaves is finished by the step that is repeated: what is
+//! on the target says how far it is. A deletion that fails says so in the snapshot, which is in error
+//! once its manifest is withdrawn; later snapshots are whole all the same, and deleting it again goes on
+//! where it stopped. Should several snapshots build on one image, it stays, hidden, until one of them is
+//! left; so do snapshots that releases before this one deleted without a merge.
 
+mod clear_leftovers;
 mod forget;
+mod free_images;
+mod links;
 mod plan_removal;
+mod rebase;
 mod release_anchors;
 mod remove_files;
+mod undo_merges;
+mod withdraw_manifest;
 
 use services_types::{FlowKind, FlowRequest, SnapshotId};
 
@@ -25,7 +48,12 @@ pub(super) fn steps() -> Steps {
         .then(LockWorkload)
         .then(plan_removal::PlanRemoval)
         .then(release_anchors::ReleaseAnchors)
+        .then(withdraw_manifest::WithdrawManifest)
+        .then(undo_merges::UndoMerges)
+        .then(free_images::FreeImages)
         .then(remove_files::RemoveFiles)
+        .then(rebase::Rebase)
+        .then(clear_leftovers::ClearLeftovers)
         .then(forget::Forget)
 }
 

@@ -1,12 +1,15 @@
-//! Removes manifests, JSON files and images.
+//! Removes what is left in the snapshot's folder.
 
 use async_trait::async_trait;
+use services_types::SnapshotId;
 
-use super::plan_removal::PlanRemoval;
+use super::free_images::FreeImages;
+use super::snapshot_id;
+use crate::context::FlowContext;
 use crate::runner::{Step, StepContext, StepFailure};
-use crate::{hosts, target_files, transfers};
+use crate::target_files;
 
-/// The manifest of each snapshot goes before its images.
+/// JSON files, and what an interrupted write has left; not while something builds on the snapshot.
 #[derive(Debug)]
 pub(super) struct RemoveFiles;
 
@@ -16,17 +19,18 @@ impl Step for RemoveFiles {
     type Output = ();
 
     async fn run(&self, cx: &StepContext) -> Result<(), StepFailure> {
-        let workload_id = cx.claim().request.workload_id();
-        let removal = cx.output_of::<PlanRemoval>()?;
-        for files in &removal.now {
-            // While nobody can remove the images, the backup stands.
-            let host = hosts::any_writer(cx).await?;
-            target_files::remove_snapshot_files(cx, workload_id, files.snapshot_id).await?;
-            for image in &files.images {
-                transfers::remove_image(cx, &host, image).await?;
-            }
-            target_files::remove_leftovers(cx, workload_id, files.snapshot_id).await?;
+        match cx.output_of::<FreeImages>()? {
+            true => remove_files(cx, snapshot_id(cx)?).await,
+            false => Ok(()),
         }
-        Ok(())
     }
+}
+
+pub(super) async fn remove_files(
+    cx: &FlowContext,
+    snapshot_id: SnapshotId,
+) -> Result<(), StepFailure> {
+    let workload_id = cx.claim().request.workload_id();
+    target_files::remove_snapshot_files(cx, workload_id, snapshot_id).await?;
+    target_files::remove_leftovers(cx, workload_id, snapshot_id).await
 }

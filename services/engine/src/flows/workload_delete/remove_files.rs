@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::runner::{Step, StepContext, StepFailure};
 use crate::target_files;
 
-/// Gone already is success.
+/// From every target, since a workload may have had chains on several. Gone already is success.
 #[derive(Debug)]
 pub(super) struct RemoveFiles;
 
@@ -20,8 +20,11 @@ impl Step for RemoveFiles {
         let folder = WorkloadFolder {
             workload_id: (*workload_id.as_uuid()).into(),
         };
-        for file in WorkloadFile::ALL {
-            target_files::remove(cx, folder.file(file)).await?;
+        for target in cx.services().targets.ids() {
+            cx.use_target(target);
+            for file in WorkloadFile::ALL {
+                target_files::remove(cx, folder.file(file)).await?;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,151 @@
+//! What builds on a snapshot's images, as the manifests on the target have it. A database that is behind
+//! must not let an image go that a backup needs.
+
+use agent_contract::ImageFacts;
+use agent_format::manifest::{DiskEntry, Manifest, ObjectRecord, SnapshotType};
+use agent_format::{Digest, ObjectName};
+use services_db::SnapshotFilter;
+use services_types::{SnapshotId, SnapshotStatus};
+
+use crate::context::FlowContext;
+use crate::runner::StepFailure;
+use crate::target_files::{self, Description};
+
+/// What of a snapshot lies on the target.
+pub(super) struct Remains {
+    /// What its images are; `None` where that cannot be read (any more).
+    pub(super) description: Option<Description>,
+    pub(super) images: Vec<ObjectName>,
+}
+
+/// Looks at a snapshot that is to go.
+pub(super) async fn remains(
+    cx: &FlowContext,
+    snapshot_id: SnapshotId,
+) -> Result<Remains, StepFailure> {
+    let workload_id = cx.claim().request.workload_id();
+    match target_files::read_description(cx, workload_id, snapshot_id).await {
+        Ok(description) => {
+            let disks = &description.manifest.disks;
+            let images = disks.iter().map(|disk| disk.image.name.clone()).collect();
+            let description = Some(description);
+            Ok(Remains {
+                description,
+                images,
+            })
+        }
+        Err(failure) if failure.is_missing_object || failure.is_damage => Ok(Remains {
+            description: None,
+            images: target_files::images_left(cx, workload_id, snapshot_id).await?,
+        }),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Other snapshots of the workload, on the same target, as far as their manifests can be read. One that
+/// is known to build on `snapshot_id` and whose manifest cannot be read is an obstacle.
+pub(super) async fn others(
+    cx: &FlowContext,
+    snapshot_id: SnapshotId,
+) -> Result<Vec<Description>, StepFailure> {
+    let workload_id = cx.claim().request.workload_id();
+    let filter = SnapshotFilter {
+        workload_id: Some(workload_id),
+        ..SnapshotFilter::default()
+    };
+    let mut rows = cx.db().snapshot_list(filter).await?;
+    rows.extend(cx.db().snapshots_kept_for_chain(workload_id).await?);
+    let mut others = Vec::new();
+    for row in rows {
+        if row.id == snapshot_id {
+            continue;
+        }
+        let has_failed = matches!(
+            row.status,
+            SnapshotStatus::Error | SnapshotStatus::Cancelled
+        );
+        let needs_it = row.backing_snapshot_id == Some(snapshot_id) && !has_failed;
+        match target_files::read_description(cx, workload_id, row.id).await {
+            Ok(description) => others.push(description),
+            Err(failure) if !(failure.is_missing_object || failure.is_damage) => {
+                return Err(failure);
+            }
+            Err(_) if !needs_it => {}
+            Err(failure) => {
+                return Err(StepFailure {
+                    is_missing_object: false,
+                    ..StepFailure::because(
+                        format!(
+                            "Snapshot {} builds on this one and has lost its manifest, delete it first",
+                            row.id
+                        ),
+                        &failure,
+                    )
+                });
+            }
+        }
+    }
+    Ok(others)
+}
+
+/// Where the disks are that build on an image: number of the snapshot, number of the disk in it.
+pub(super) fn successors(others: &[Description], image: &ObjectName) -> Vec<(usize, usize)> {
+    let in_one = |(number, other): (usize, &Description)| {
+        let disks = other.manifest.disks.iter().enumerate();
+        disks
+            .filter(|(_, disk)| disk.backing.as_ref() == Some(image))
+            .map(|(disk, _)| (number, disk))
+            .collect::<Vec<_>>()
+    };
+    others.iter().enumerate().flat_map(in_one).collect()
+}
+
+/// The successor's entry when the image that it builds on was merged into it.
+pub(super) fn merged(
+    successor: &DiskEntry,
+    into: &ImageFacts,
+    backing: Option<ObjectName>,
+) -> Result<DiskEntry, StepFailure> {
+    let record = |of: &ObjectRecord, size_bytes, blake3: &str| {
+        let blake3: Digest = blake3
+            .parse()
+            .map_err(|e| StepFailure::because("A datamover told a digest that is none", &e))?;
+        Ok::<_, StepFailure>(ObjectRecord {
+            name: of.name.clone(),
+            size_bytes,
+            blake3,
+        })
+    };
+    let (image, index) = (&successor.image, &successor.index);
+    Ok(DiskEntry {
+        image: record(image, into.image_size_bytes, &into.image_blake3)?,
+        index: record(index, into.index_size_bytes, &into.index_blake3)?,
+        backing,
+        virtual_size_bytes: into.virtual_size_bytes,
+        cluster_size: into.cluster_size,
+        data_bytes: into.data_bytes,
+        zero_bytes: into.zero_bytes,
+        ..successor.clone()
+    })
+}
+
+/// Says in a manifest what its snapshot builds on, once an entry of it has changed: no longer on `gone`,
+/// when no image of that is a parent any more.
+pub(super) fn relink(manifest: &mut Manifest, gone: &Manifest) {
+    let parents: Vec<_> = manifest
+        .disks
+        .iter()
+        .filter_map(|it| it.backing.as_ref())
+        .collect();
+    if parents.is_empty() {
+        manifest.snapshot_type = SnapshotType::Full;
+        manifest.previous_snapshot_id = None;
+        return;
+    }
+    let is_of_gone = |name: &ObjectName| gone.disks.iter().any(|it| it.image.name == *name);
+    if manifest.previous_snapshot_id == Some(gone.snapshot_id)
+        && !parents.into_iter().any(is_of_gone)
+    {
+        manifest.previous_snapshot_id = gone.previous_snapshot_id;
+    }
+}

@@ -7,7 +7,7 @@ mod uploads;
 use agent_format::ObjectName;
 use agent_target::{ErrorKind, Result, TargetError};
 use aws_sdk_s3::Client;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::client::connect;
 use crate::error::{because, failed};
@@ -24,6 +24,8 @@ pub(crate) struct Bucket {
     prefix: String,
     /// The server cannot delete many objects with one request.
     deletes_singly: AtomicBool,
+    /// Parts must come with their MD5.
+    wants_md5: AtomicBool,
 }
 
 impl Bucket {
@@ -34,7 +36,13 @@ impl Bucket {
             prefix: settings.key_prefix(),
             settings,
             deletes_singly: AtomicBool::new(false),
+            wants_md5: AtomicBool::new(false),
         })
+    }
+
+    /// From now on parts come with their MD5, for buckets that keep what is written for a while.
+    pub(crate) fn send_md5(&self) {
+        self.wants_md5.store(true, Ordering::Relaxed);
     }
 
     /// The bucket's name, as the SDK wants it.

@@ -14,10 +14,13 @@
 
 mod bucket;
 mod client;
+mod composition;
 mod error;
+mod features;
 mod limits;
 mod read_ahead;
 mod reader;
+mod retention;
 mod runtime;
 mod settings;
 mod sink;

@@ -76,6 +76,13 @@ impl Readers {
         self.0.push(reader);
         plan
     }
+
+    /// Chunks from `chunk` on were not fetched for who read last: they may be later.
+    pub(crate) fn not_fetched(&mut self, chunk: u64) {
+        if let Some(reader) = self.0.last_mut() {
+            reader.ahead.end = reader.ahead.end.min(chunk).max(reader.ahead.start);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +127,14 @@ mod tests {
         assert_eq!(plan, Plan::default(), "what it needs is on its way");
         let plan = readers.note(CHUNK_BYTES - 4096, 4096, SIZE, 8);
         assert_eq!(plan, Plan::default());
+    }
+
+    #[test]
+    fn what_there_was_no_memory_for_is_asked_for_again() {
+        let mut readers = Readers::default();
+        assert_eq!(readers.note(0, PROOF_BYTES, SIZE, 4).fetch, 0..2);
+        readers.not_fetched(1);
+        assert_eq!(readers.note(PROOF_BYTES, 1, SIZE, 4).fetch, 1..2);
     }
 
     #[test]

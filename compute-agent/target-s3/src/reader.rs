@@ -131,6 +131,7 @@ impl Reader {
             }
             // All images of a target share the memory for this; without it they are read as asked.
             let Ok(permit) = self.shared.ahead.clone().try_acquire_owned() else {
+                ahead.readers.not_fetched(number);
                 return;
             };
             let chunk = Arc::new(Chunk::default());

@@ -3,7 +3,9 @@
 mod buffers;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -34,6 +36,8 @@ pub(crate) struct Sink {
     /// What follows the last part that was handed over.
     tail: Vec<u8>,
     position: u64,
+    /// The number of the part that the tail is the beginning of.
+    next_part: i32,
     /// Tags by number of the parts that the server has.
     parts: BTreeMap<i32, String>,
     in_flight: usize,
@@ -68,6 +72,7 @@ impl Sink {
         sink.parts = parts.map(|part| (part.number, part.etag)).collect();
         sink.tail = unfinished.tail;
         sink.pieces = unfinished.pieces;
+        sink.next_part = sink.state.part_number(sink.state.part_start(length));
         sink.position = length;
         sink.synced = length;
         sink
@@ -85,6 +90,7 @@ impl Sink {
             written_state: None,
             tail: Vec::new(),
             position: 0,
+            next_part: 1,
             parts: BTreeMap::new(),
             in_flight: 0,
             sent: channel(),
@@ -112,8 +118,45 @@ impl Sink {
         Ok(id)
     }
 
-    /// Hands a part over; waits while there are too many in flight.
     fn send(&mut self, operation: &'static str, number: i32, bytes: Bytes) -> Result<()> {
+        let (shared, key) = (self.shared.clone(), self.key.clone());
+        let upload = self.upload()?;
+        let task = async move {
+            let sent = shared
+                .bucket
+                .send_part(operation, &key, &upload, number, bytes);
+            sent.await
+        };
+        self.hand_over(operation, number, task)
+    }
+
+    /// Lets the server copy `range` of the object `source` as the next part.
+    pub(crate) fn send_copy(
+        &mut self,
+        source: String,
+        etag: String,
+        range: Range<u64>,
+    ) -> Result<()> {
+        self.wait_for_room()?;
+        let (shared, key) = (self.shared.clone(), self.key.clone());
+        let upload = self.upload()?;
+        let number = self.next_part;
+        self.next_part += 1;
+        self.position += range.end - range.start;
+        let task = async move {
+            let part = (upload.as_str(), number);
+            let sent = shared.bucket.copy_part(&key, part, &source, &etag, range);
+            sent.await
+        };
+        self.hand_over("copy from image", number, task)
+    }
+
+    fn hand_over(
+        &mut self,
+        operation: &'static str,
+        number: i32,
+        task: impl Future<Output = Result<String>> + Send + 'static,
+    ) -> Result<()> {
         if u64::try_from(number).is_ok_and(|number| number > self.part_limit) {
             let why = format!(
                 "the server takes {} parts of an object and this one has {} bytes already: \
@@ -122,23 +165,23 @@ impl Sink {
             );
             return Err(because(ErrorKind::Other, operation, &self.key, why));
         }
-        let upload = self.upload()?;
-        let (shared, key) = (self.shared.clone(), self.key.clone());
         let answer = self.sent.0.clone();
         self.in_flight += 1;
         let task = async move {
-            let sent = shared
-                .bucket
-                .send_part(operation, &key, &upload, number, bytes);
             // Who dropped the sink does not want to know.
-            drop(answer.send((number, sent.await)));
+            drop(answer.send((number, task.await)));
         };
         self.tasks.spawn_on(task, self.shared.blocking.handle());
         Ok(())
     }
 
+    /// The part that is being filled counts.
+    fn wait_for_room(&mut self) -> Result<()> {
+        self.wait(self.shared.bucket.settings.parts_in_flight - 1)
+    }
+
     /// Waits until at most `left` parts are in flight.
-    fn wait(&mut self, left: usize) -> Result<()> {
+    pub(crate) fn wait(&mut self, left: usize) -> Result<()> {
         while self.in_flight > left {
             let Ok((number, sent)) = self.sent.1.recv() else {
                 let why = "a part was lost on the way";
@@ -153,21 +196,36 @@ impl Sink {
 
     /// Hands over the tail as the part that it is the beginning, or all, of.
     fn send_tail(&mut self, operation: &'static str) -> Result<()> {
-        let number = self.state.part_number(self.tail_start());
         let bytes = self.buffers.lend(std::mem::take(&mut self.tail));
+        let number = self.next_part;
+        self.next_part += 1;
         self.send(operation, number, bytes)
+    }
+
+    /// The same before a part that has not its bytes from us.
+    pub(crate) fn flush_tail(&mut self) -> Result<()> {
+        if self.tail.is_empty() {
+            return Ok(());
+        }
+        self.send_tail("write image")
+    }
+
+    pub(crate) fn tail_bytes(&self) -> u64 {
+        self.tail.len() as u64
+    }
+
+    pub(crate) fn next_part(&self) -> i32 {
+        self.next_part
     }
 
     fn tail_start(&self) -> u64 {
         self.position - self.tail.len() as u64
     }
 
-    fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             if self.tail.is_empty() {
-                // The part that is being filled counts.
-                let others = self.shared.bucket.settings.parts_in_flight - 1;
-                self.wait(others)?;
+                self.wait_for_room()?;
                 self.tail = self.buffers.take(self.part_length());
             }
             let room = self.part_length() - self.tail.len();
@@ -233,12 +291,9 @@ impl Sink {
                 .blocking
                 .run(async move { shared.bucket.put(operation, &key, bytes).await })?;
         } else {
-            if !self.tail.is_empty() {
-                self.send_tail(operation)?;
-            }
+            self.flush_tail()?;
             if !head.is_empty() {
-                let others = self.shared.bucket.settings.parts_in_flight - 1;
-                self.wait(others)?;
+                self.wait_for_room()?;
                 self.send(operation, 1, Bytes::copy_from_slice(head))?;
             }
             self.wait(0)?;
@@ -281,6 +336,7 @@ impl ImageSink for Sink {
             return Err(because(ErrorKind::Other, "begin image", &self.key, why).into());
         }
         self.state.head_bytes = length;
+        self.next_part = self.state.first_part();
         self.position = length;
         self.synced = length;
         Ok(())

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use agent_format::ObjectName;
 use agent_target::{
-    Capacity, ErrorKind, ImageSink, ObjectStat, ReadAt, Result, Target, TargetError,
+    Capabilities, Capacity, ErrorKind, ImageComposition, ImageSink, ObjectStat, ReadAt, Result,
+    Retention, Target, TargetError,
 };
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::bucket::Bucket;
+use crate::composition::Composition;
 use crate::error::bare;
-use crate::limits::{PartLimit, plan_parts};
+use crate::features::Known;
+use crate::limits::plan_parts;
 use crate::read_ahead::CHUNK_BYTES;
 use crate::reader::Reader;
 use crate::runtime::Blocking;
@@ -29,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) blocking: Blocking,
     /// One permit for each chunk in memory that was fetched ahead.
     pub(crate) ahead: Arc<Semaphore>,
-    part_limit: PartLimit,
+    known: Known,
 }
 
 impl Shared {
@@ -42,7 +45,7 @@ impl Shared {
 impl S3Target {
     /// The target in this bucket. Nothing is asked of the server yet.
     pub fn new(settings: S3Settings) -> std::result::Result<Self, SettingsError> {
-        // As much as one image that is written may use.
+        // As much as one image that is written may use, and enough to be of use.
         let memory = settings.largest_part_bytes * settings.parts_in_flight as u64;
         let chunks = usize::try_from(memory / CHUNK_BYTES).unwrap_or(usize::MAX);
         let blocking = Blocking::new().map_err(|error| SettingsError {
@@ -52,12 +55,16 @@ impl S3Target {
         Ok(Self(Arc::new(Shared {
             bucket: Bucket::new(settings)?,
             blocking,
-            ahead: Arc::new(Semaphore::new(chunks.min(Semaphore::MAX_PERMITS))),
-            part_limit: PartLimit::default(),
+            ahead: Arc::new(Semaphore::new(chunks.clamp(2, Semaphore::MAX_PERMITS))),
+            known: Known::default(),
         })))
     }
 
-    fn run<T, F>(&self, request: impl FnOnce(Arc<Shared>) -> F) -> Result<T>
+    pub(crate) fn key(&self, name: &ObjectName) -> String {
+        self.0.bucket.key(name)
+    }
+
+    pub(crate) fn run<T, F>(&self, request: impl FnOnce(Arc<Shared>) -> F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
@@ -65,24 +72,28 @@ impl S3Target {
         self.0.blocking.run(request(self.0.clone()))
     }
 
-    fn begin(&self, name: &ObjectName, bound: Option<u64>) -> Result<Box<dyn ImageSink>> {
+    /// Throws away what there is of an unfinished one, and begins one of at most `bound` bytes.
+    fn begin(&self, name: &ObjectName, bound: Option<u64>) -> Result<(Sink, u64)> {
         let begun = name.clone();
-        let limit = self.run(|shared| async move {
-            let limit = shared.part_limit.get(&shared.bucket).await?;
-            let largest = shared.bucket.settings.largest_part_bytes;
+        let planned = self.run(|shared| async move {
+            let bucket = &shared.bucket;
+            let limit = shared.known.part_limit.get(bucket).await?;
+            let largest = bucket.settings.largest_part_bytes;
             let part_bytes = plan_parts(begun.as_str(), bound, largest, limit)?;
-            shared.bucket.abandon("create image", &begun).await?;
+            shared.known.features(bucket).await?;
+            bucket.abandon("create image", &begun).await?;
             Ok((part_bytes, limit))
         });
-        let (part_bytes, limit) = limit.map_err(named(name))?;
+        let (part_bytes, limit) = planned.map_err(named(name))?;
         let sink = Sink::create(self.0.clone(), name, part_bytes, limit);
-        Ok(Box::new(sink))
+        Ok((sink, limit))
     }
 
     fn go_on(&self, name: &ObjectName, length: u64) -> Result<Box<dyn ImageSink>> {
         let resumed = name.clone();
         let unfinished = self.run(|shared| async move {
-            let limit = shared.part_limit.get(&shared.bucket).await?;
+            let limit = shared.known.part_limit.get(&shared.bucket).await?;
+            shared.known.features(&shared.bucket).await?;
             let unfinished = shared.bucket.unfinished(&resumed, length).await?;
             Ok((unfinished, limit))
         });
@@ -93,7 +104,7 @@ impl S3Target {
 }
 
 /// Errors name the object, not the key that was asked for.
-fn named(name: &ObjectName) -> impl Fn(TargetError) -> TargetError {
+pub(crate) fn named(name: &ObjectName) -> impl Fn(TargetError) -> TargetError {
     move |error| TargetError {
         name: name.to_string(),
         ..error
@@ -192,9 +203,19 @@ impl Target for S3Target {
 
     fn create_image(&self, name: &ObjectName, resume: Option<u64>) -> Result<Box<dyn ImageSink>> {
         match resume {
-            None => self.begin(name, None),
+            None => Ok(Box::new(self.begin(name, None)?.0)),
             Some(length) => self.go_on(name, length),
         }
+    }
+
+    fn create_image_up_to(&self, name: &ObjectName, most_bytes: u64) -> Result<Box<dyn ImageSink>> {
+        Ok(Box::new(self.begin(name, Some(most_bytes))?.0))
+    }
+
+    fn compose_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageComposition>>> {
+        let (sink, limit) = self.begin(name, None)?;
+        let composition = Composition::new(sink, self.0.clone(), limit);
+        Ok(Some(Box::new(composition)))
     }
 
     fn abandon_image(&self, name: &ObjectName) -> Result<()> {
@@ -225,5 +246,19 @@ impl Target for S3Target {
             let removed = bucket.delete(operation, &key).await;
             written.and(removed)
         })
+    }
+
+    fn capabilities(&self) -> Result<Capabilities> {
+        let features =
+            self.run(|shared| async move { shared.known.features(&shared.bucket).await })?;
+        let mut capabilities = Capabilities::default();
+        capabilities.is_immutable = features.locks_by_default;
+        capabilities.keeps_versions = features.keeps_versions;
+        capabilities.has_object_lock = features.has_object_lock;
+        Ok(capabilities)
+    }
+
+    fn retention(&self) -> Option<&dyn Retention> {
+        Some(self)
     }
 }

@@ -11,12 +11,14 @@ pub struct Capacity {
 
 /// What a target can do beyond what every target can.
 ///
-/// The place for what only some have: when object lock comes (an object that nobody may delete
-/// before a date, as S3 has), it is a field here that says whether the target keeps to it, and a
-/// small trait of its own with the calls.
+/// What only some have is a field here, and a small trait of its own where there are calls for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Deleted and replaced objects keep their bytes until a date: deleting frees nothing at once.
+    /// Every new object is kept until a date: deleting and replacing free nothing before it.
     pub is_immutable: bool,
+    /// Deleted and replaced objects stay as old versions, until somebody removes those.
+    pub keeps_versions: bool,
+    /// Single objects can be kept until a date: [`Target::retention`](crate::Target::retention).
+    pub has_object_lock: bool,
 }

@@ -9,7 +9,8 @@ use agent_format::ObjectName;
 use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
 
 use crate::{
-    Capabilities, Capacity, ErrorKind, ImageComposition, ObjectStat, Result, Target, TargetError,
+    Capabilities, Capacity, ErrorKind, ImageComposition, ObjectStat, Result, Retention, Target,
+    TargetError,
 };
 
 /// The calls that can be made to fail, those of opened images and sinks included.
@@ -154,6 +155,16 @@ impl<T: Target> Target for FaultyTarget<T> {
         }))
     }
 
+    fn create_image_up_to(&self, name: &ObjectName, most_bytes: u64) -> Result<Box<dyn ImageSink>> {
+        self.trigger.pull(Operation::CreateImage, name.as_str())?;
+        let inner = self.inner.create_image_up_to(name, most_bytes)?;
+        Ok(Box::new(FaultyImage {
+            inner,
+            name: name.clone(),
+            trigger: Arc::clone(&self.trigger),
+        }))
+    }
+
     fn abandon_image(&self, name: &ObjectName) -> Result<()> {
         self.trigger.pull(Operation::AbandonImage, name.as_str())?;
         self.inner.abandon_image(name)
@@ -198,8 +209,12 @@ impl<T: Target> Target for FaultyTarget<T> {
         self.inner.check_writable()
     }
 
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self) -> Result<Capabilities> {
         self.inner.capabilities()
+    }
+
+    fn retention(&self) -> Option<&dyn Retention> {
+        self.inner.retention()
     }
 }
 

@@ -7,7 +7,8 @@
 //! | [`MemoryTarget`] | for tests |
 //! | [`FaultyTarget`] | another one, made to fail |
 //!
-//! Retrying and throttling are wrappers around a target, never inside it.
+//! Another, for S3, is the crate `agent-target-s3`. Throttling is a wrapper around a target, never inside
+//! it; so is retrying, but for what the protocol of a target asks of every client.
 
 mod capabilities;
 mod composition;
@@ -18,6 +19,7 @@ mod error;
 mod faulty;
 mod memory;
 mod nfs;
+mod retention;
 mod target;
 
 pub use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
@@ -28,4 +30,5 @@ pub use error::{ErrorKind, Result, TargetError};
 pub use faulty::{Fault, FaultyTarget, Operation};
 pub use memory::MemoryTarget;
 pub use nfs::{MountSettings, NfsExport, NfsTarget};
+pub use retention::Retention;
 pub use target::{ObjectStat, Target};

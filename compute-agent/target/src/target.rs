@@ -3,7 +3,7 @@
 use agent_format::ObjectName;
 use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
 
-use crate::{Capabilities, Capacity, ErrorKind, ImageComposition, Result, TargetError};
+use crate::{Capabilities, Capacity, ErrorKind, ImageComposition, Result, Retention, TargetError};
 
 /// An object as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct ObjectStat {
 
 /// Where backups live. All calls block; a target is shared by any number of threads.
 ///
-/// An object is seen whole or not at all, by everyone who uses the same target. Nothing is retried
-/// here: [`ErrorKind::is_transient`](crate::ErrorKind::is_transient) says what may be.
+/// An object is seen whole or not at all, by everyone who uses the same target. After an error, nothing
+/// more is tried here: [`ErrorKind::is_transient`](crate::ErrorKind::is_transient) says what may be.
 pub trait Target: Send + Sync {
     /// Stores a small object; replaces one of that name in one step. On return it is durable. On an
     /// error the old state stands, or, if the answer was lost on the way, the new one.
@@ -58,6 +58,13 @@ pub trait Target: Send + Sync {
     /// that is decides the caller.
     fn create_image(&self, name: &ObjectName, resume: Option<u64>) -> Result<Box<dyn ImageSink>>;
 
+    /// Begins a large object like [`create_image`](Self::create_image) without `resume`, which will have
+    /// at most `most_bytes` bytes. Refused at once if the target cannot hold one of that size.
+    fn create_image_up_to(&self, name: &ObjectName, most_bytes: u64) -> Result<Box<dyn ImageSink>> {
+        let _no_limit = most_bytes;
+        self.create_image(name, None)
+    }
+
     /// Throws an unfinished large object away; none is fine. A finished one is not touched.
     fn abandon_image(&self, name: &ObjectName) -> Result<()>;
 
@@ -94,8 +101,13 @@ pub trait Target: Send + Sync {
     /// Proves by writing and removing something small that a backup could begin now.
     fn check_writable(&self) -> Result<()>;
 
-    /// What it can do beyond this trait.
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+    /// What it can do beyond this trait, as it is set up now.
+    fn capabilities(&self) -> Result<Capabilities> {
+        Ok(Capabilities::default())
+    }
+
+    /// Keeps objects from being removed, where [`Capabilities::has_object_lock`] says that it can.
+    fn retention(&self) -> Option<&dyn Retention> {
+        None
     }
 }

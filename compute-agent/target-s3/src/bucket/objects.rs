@@ -1,10 +1,14 @@
 //! Writing, reading and listing objects.
 
+use std::sync::atomic::Ordering;
+
 use agent_target::{ErrorKind, Result, TargetError};
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_types::base64;
 use bytes::Bytes;
+use md5::{Digest, Md5};
 
 use super::Bucket;
 use crate::client::{backoff, timeouts};
@@ -36,6 +40,12 @@ impl Bucket {
         Builder::new().timeout_config(timeouts(&self.settings, bytes))
     }
 
+    /// The same for parts, which are large: only where it must be.
+    pub(super) fn md5_if_locked(&self, bytes: &[u8]) -> Option<String> {
+        let is_wanted = self.wants_md5.load(Ordering::Relaxed);
+        is_wanted.then(|| base64::encode(Md5::digest(bytes)))
+    }
+
     pub(crate) async fn put(&self, operation: &'static str, key: &str, bytes: Bytes) -> Result<()> {
         let length = bytes.len() as u64;
         let sent = self
@@ -43,6 +53,8 @@ impl Bucket {
             .put_object()
             .bucket(self.name())
             .key(key)
+            // Buckets that keep what is written refuse what has not this checksum.
+            .content_md5(base64::encode(Md5::digest(&bytes)))
             .body(ByteStream::from(bytes))
             .customize()
             .config_override(self.patience(length))

@@ -1,15 +1,24 @@
 //! Multipart uploads.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use agent_target::{ErrorKind, Result};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Bucket;
 use super::objects::WRITER;
 use crate::error::{because, failed};
+
+const NOT_IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// An upload that has not been completed.
 #[derive(Debug)]
@@ -61,12 +70,43 @@ impl Bucket {
             .key(key)
             .upload_id(upload)
             .part_number(number)
+            .set_content_md5(self.md5_if_locked(&bytes))
             .body(ByteStream::from(bytes))
             .customize()
             .config_override(self.patience(length))
             .send()
             .await;
         let etag = sent.map_err(failed(operation, key))?.e_tag;
+        etag.ok_or_else(|| because(ErrorKind::Other, operation, key, "a part has no tag"))
+    }
+
+    /// Lets the server make a part of `range` of that very object.
+    pub(crate) async fn copy_part(
+        &self,
+        key: &str,
+        (upload, number): (&str, i32),
+        source: &str,
+        source_etag: &str,
+        range: Range<u64>,
+    ) -> Result<String> {
+        let operation = "copy from image";
+        let source_path = format!("{}/{source}", self.settings.bucket);
+        let sent = self
+            .client
+            .upload_part_copy()
+            .bucket(self.name())
+            .key(key)
+            .upload_id(upload)
+            .part_number(number)
+            .copy_source(utf8_percent_encode(&source_path, NOT_IN_PATHS).to_string())
+            .copy_source_if_match(source_etag)
+            .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
+            .customize()
+            .config_override(self.patience(range.end - range.start))
+            .send()
+            .await;
+        let copied = sent.map_err(failed(operation, source))?.copy_part_result;
+        let etag = copied.and_then(|copied| copied.e_tag);
         etag.ok_or_else(|| because(ErrorKind::Other, operation, key, "a part has no tag"))
     }
 

@@ -28,7 +28,7 @@ pub(crate) enum Fault {
 }
 
 /// Longer than who asks is willing to wait.
-const HANG: Duration = Duration::from_secs(4);
+const HANG: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {

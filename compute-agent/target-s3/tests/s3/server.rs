@@ -39,6 +39,7 @@ struct State {
     uploads: BTreeMap<String, Upload>,
     counter: u64,
     requests: BTreeMap<String, u64>,
+    received: u64,
 }
 
 #[derive(Clone)]
@@ -90,6 +91,11 @@ impl Server {
     /// How often something was asked for, as `PUT part`.
     pub(crate) fn requests(&self, what: &str) -> u64 {
         self.lock().requests.get(what).copied().unwrap_or_default()
+    }
+
+    /// Bytes of all bodies.
+    pub(crate) fn received(&self) -> u64 {
+        self.lock().received
     }
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
@@ -158,6 +164,7 @@ impl State {
         let method = asked.request.method();
         let has = |name| asked.query(name).is_some();
         let what = match method {
+            "PUT" if asked.request.header("x-amz-copy-source").is_some() => "copy",
             "PUT" if has("uploadId") => "part",
             "GET" if has("uploadId") => "parts",
             "POST" if has("uploadId") => "complete",
@@ -172,8 +179,9 @@ impl State {
             _ => "object",
         };
         *self.requests.entry(format!("{method} {what}")).or_default() += 1;
+        self.received += asked.request.body.len() as u64;
         match (method, what) {
-            ("PUT", "part") => self.put_part(asked),
+            ("PUT", "part" | "copy") => self.put_part(asked),
             ("GET", "parts") => self.list_parts(asked),
             ("POST", "complete") => self.complete(asked),
             ("DELETE", "upload") => match self.uploads.remove(asked.query("uploadId").unwrap()) {
@@ -258,12 +266,16 @@ impl State {
             let range = asked.request.header("x-amz-copy-source-range").unwrap();
             let (from, to) = bytes_of(range);
             let object = self.objects.get(&key)?;
+            let etag = asked.request.header("x-amz-copy-source-if-match").unwrap();
+            if etag != object.etag {
+                return None;
+            }
             Some(object.bytes.get(from..=to)?.to_vec())
         });
         let bytes = match &copied {
             None => asked.request.body.clone(),
             Some(Some(bytes)) => bytes.clone(),
-            Some(None) => return error(404, "NoSuchKey"),
+            Some(None) => return error(412, "PreconditionFailed"),
         };
         let Some(upload) = self.uploads.get_mut(asked.query("uploadId").unwrap()) else {
             return error(404, "NoSuchUpload");

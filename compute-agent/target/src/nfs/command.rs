@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 /// What it says is kept up to this.
@@ -55,8 +55,5 @@ fn wait_for_its_words(child: &mut Child, limit: Duration) -> Option<String> {
         // Nobody listens after the limit.
         let _late = sender.send(said);
     });
-    match words.recv_timeout(limit) {
-        Ok(said) => Some(said),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    words.recv_timeout(limit).ok()
 }

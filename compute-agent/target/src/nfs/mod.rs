@@ -108,7 +108,7 @@ impl Target for NfsTarget {
         self.on_share(Target::check_writable)
     }
 
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self) -> Result<Capabilities> {
         self.directory.capabilities()
     }
 }

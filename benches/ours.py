@@ -11,13 +11,13 @@ def command(*words):
 
 
 def initialise(target):
-    """Preparation: an empty target, whatever was there."""
-    return f"rm -rf {target}; mkdir -p {target}; {command('init', target)}"
+    """Preparation: an empty folder, whatever was there. The first backup makes it a target."""
+    return f"rm -rf {target} {target}.state; mkdir -p {target}"
 
 
 def backup(source, target, *options, name="disk", compression="none"):
     """One backup of a disk. The state of interrupted runs is kept beside the target."""
-    words = ["backup", source, target, "--name", name, "--compression", compression, "--quiet"]
+    words = ["backup", source, target, "--name", name, "--compression", compression, "--quiet", "--initialise"]
     return command(*words, "--state", f"{target}.state", *options)
 
 

@@ -3,15 +3,20 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests fail the test"
+    clippy::print_stdout,
+    reason = "helpers of tests fail the test, and say why it is skipped"
 )]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use agent_format::ObjectName;
-use agent_target::{DirectoryTarget, ErrorKind, Target, conformance};
+use agent_target::{
+    DirectoryTarget, ErrorKind, MountSettings, NfsExport, NfsTarget, Target, conformance,
+};
 use fuser::Errno;
 use tempfile::TempDir;
 use tests_faultfs::{Call, FaultyMount, Rule};
@@ -140,4 +145,45 @@ fn a_call_that_hangs_goes_on_when_the_server_is_back() {
     writer.join().unwrap();
     let target = share.target();
     assert_eq!(target.get_object(&name("w/late"), 100).unwrap(), b"late");
+}
+
+/// The export is gone for good (its handle is stale) and the server has it anew.
+#[test]
+fn a_stale_share_is_unmounted_and_mounted_again() {
+    if let Some(why) = tests_faultfs::unavailable() {
+        println!("skipped: {why}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (backing, root) = (folder.path().join("backing"), folder.path().join("mounts"));
+    fs::create_dir(&backing).unwrap();
+    DirectoryTarget::initialise(&backing).unwrap();
+    // A mount(8) for which the export is a folder of this host.
+    let program = folder.path().join("as-root");
+    let script = format!(
+        "#!/bin/sh\nfor last; do :; done\necho $1 >>{0}/calls\ncase $1 in\n\
+         umount) exec umount -l \"$last\" ;;\nmount) exec mount --bind {0}/backing \"$last\" ;;\nesac\n",
+        folder.path().display()
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let settings = MountSettings {
+        root,
+        prefix: vec![program.display().to_string()],
+        ..MountSettings::default()
+    };
+    let export = NfsExport {
+        export: "server:/share".to_owned(),
+        options: String::new(),
+    };
+    let target = NfsTarget::new(export, settings);
+    fs::create_dir_all(target.mount_point()).unwrap();
+    let stale = FaultyMount::new(&backing, target.mount_point()).unwrap();
+    target.put_object(&name("w/a"), b"a").unwrap();
+    stale.faults().set([Rule::all(Errno::ESTALE)]);
+    assert_eq!(target.get_object(&name("w/a"), 100).unwrap(), b"a");
+    let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
+    assert_eq!(calls, "umount\nmount\n");
+    let unmounted = Command::new("umount").arg(target.mount_point()).status();
+    assert!(unmounted.unwrap().success());
 }

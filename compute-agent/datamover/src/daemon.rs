@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use agent_blocks::libvirt::Libvirt;
 use agent_contract::{Answer, HostStatus, Question, Refusal, RefusalKind, amqp};
 use anyhow::Context;
 use async_trait::async_trait;
@@ -14,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::disks::Disks;
 use crate::freeze::{Freezes, Virsh};
 use crate::journal::Journal;
+use crate::points::Points;
+use crate::server_disks::Servers;
 use crate::settings::Settings;
 use crate::targets::Targets;
 use crate::transfer::{Host, Throttle, Transfers, start_workers};
@@ -54,9 +57,17 @@ impl Datamover {
         let freezes = Freezes::load(freezes, Virsh::new(settings.libvirt_uri.clone()))?;
         let targets = Targets::new(&settings.targets);
         targets.watch();
+        let servers = servers(settings);
+        let points = Points::load(
+            servers.clone(),
+            settings.points.clone(),
+            Journal::open(settings.state_path.join("points"))?,
+            Journal::open(settings.state_path.join("marks"))?,
+        )?;
+        points.keep();
         let transfers = Arc::new(Transfers::load(Host {
             targets: targets.clone(),
-            disks: Disks::new(settings),
+            disks: Disks::new(settings).with_points(points.clone()),
             throttle: Throttle::new(settings.transfers.rate_limit_bytes_per_second),
             checkpoint_interval: settings.transfers.checkpoint_interval,
             journal: Journal::open(settings.state_path.join("transfers"))?,
@@ -66,6 +77,8 @@ impl Datamover {
             host: settings.host.clone(),
             transfers: transfers.clone(),
             freezes,
+            servers,
+            points,
             targets,
         });
         Ok(Self {
@@ -100,6 +113,15 @@ impl Datamover {
     }
 }
 
+fn servers(settings: &Settings) -> Servers {
+    let blocks = agent_blocks::Settings::default();
+    Servers {
+        libvirt: Libvirt::new(settings.libvirt_uri.as_str(), &blocks),
+        ceph: settings.ceph.clone(),
+        blocks,
+    }
+}
+
 /// Two datamovers on one journal would undo each other's work.
 fn lock(state_path: &Path) -> anyhow::Result<Flock<std::fs::File>> {
     let path = state_path.join("lock");
@@ -126,23 +148,34 @@ struct Daemon {
     host: String,
     transfers: Arc<Transfers>,
     freezes: Freezes,
+    servers: Servers,
+    points: Points,
     targets: Targets,
 }
 
 impl Daemon {
-    /// Transfers are journaled to disk: not on a thread that must not block.
-    async fn about_transfers(&self, question: Question) -> Answer {
-        let transfers = self.transfers.clone();
+    /// What is journaled to disk, or asks other programs: not on a thread that must not block. It goes
+    /// on to its end if whoever asks goes away.
+    async fn blocking(&self, question: Question) -> Answer {
+        let (transfers, points) = (self.transfers.clone(), self.points.clone());
+        let servers = self.servers.clone();
         let asked = tokio::task::spawn_blocking(move || match question {
-            Question::TransferStart { id, request } => transfers.start(id, request),
-            Question::TransferShow { id } => transfers.show(id),
-            Question::TransferCancel { id, epoch } => transfers.cancel(id, epoch),
+            Question::TransferStart { id, request } => {
+                transfers.start(id, request).map(Answer::Transfer)
+            }
+            Question::TransferShow { id } => transfers.show(id).map(Answer::Transfer),
+            Question::TransferCancel { id, epoch } => {
+                transfers.cancel(id, epoch).map(Answer::Transfer)
+            }
+            Question::ServerDisks { server_id } => {
+                servers.disks(server_id).map(Answer::ServerDisks)
+            }
+            Question::PointTake { id, request } => points.take(id, request).map(Answer::Point),
+            Question::PointEnd { id, end } => points.end(id, end).map(|()| Answer::Done),
             _ => Err(unexpected()),
         });
-        match asked.await.unwrap_or_else(|_| Err(unexpected())) {
-            Ok(status) => Answer::Transfer(status),
-            Err(refusal) => Answer::Refused(refusal),
-        }
+        let answered = asked.await.unwrap_or_else(|_| Err(unexpected()));
+        answered.unwrap_or_else(Answer::Refused)
     }
 }
 
@@ -156,7 +189,7 @@ impl amqp::Responder for Daemon {
         let outcome = match question {
             Question::FreezeStart { id, request } => self.freezes.start(id, request).await,
             Question::FreezeEnd { id } => self.freezes.end(id).await,
-            question => return self.about_transfers(question).await,
+            question => return self.blocking(question).await,
         };
         match outcome {
             Ok(outcome) => Answer::Freeze(outcome),

@@ -8,6 +8,7 @@ use agent_blocks::{
 };
 use agent_contract::DiskLocation;
 
+use crate::points::Points;
 use crate::settings::{CephSettings, Settings};
 use crate::transfer::{JobError, disk};
 
@@ -16,6 +17,7 @@ pub(crate) struct Disks {
     ceph: CephSettings,
     raw_allowed_paths: Vec<PathBuf>,
     blocks: agent_blocks::Settings,
+    points: Option<Points>,
 }
 
 impl Disks {
@@ -24,7 +26,14 @@ impl Disks {
             ceph: settings.ceph.clone(),
             raw_allowed_paths: settings.raw_allowed_paths.clone(),
             blocks: agent_blocks::Settings::default(),
+            points: None,
         }
+    }
+
+    /// Those of points in time too.
+    pub(crate) fn with_points(mut self, points: Points) -> Self {
+        self.points = Some(points);
+        self
     }
 
     /// None that a request may name: for the command, which opens its disks itself.
@@ -33,6 +42,7 @@ impl Disks {
             ceph: CephSettings::default(),
             raw_allowed_paths: Vec::new(),
             blocks: agent_blocks::Settings::default(),
+            points: None,
         }
     }
 
@@ -47,8 +57,14 @@ impl Disks {
                 let image = self.rbd(pool, image, snapshot.as_deref());
                 RbdSource::open(image, &self.blocks).map(boxed_source)
             }
-            DiskLocation::Raw { path } => RawSource::open(&self.raw(path)?).map(boxed_source),
-            DiskLocation::Point { .. } | DiskLocation::Connection { .. } => {
+            DiskLocation::Raw { path } => {
+                RawSource::open(&self.raw(path)?).map(boxed_source)
+            }
+            DiskLocation::Point { point, device } => match &self.points {
+                Some(points) => points.source(*point, device),
+                None => return Err(JobError::Refused("this host takes no points".to_owned())),
+            },
+            DiskLocation::Connection { .. } => {
                 return Err(JobError::Refused("this host has no such disk".to_owned()));
             }
         };
@@ -72,7 +88,11 @@ impl Disks {
             DiskLocation::Raw { path } => {
                 FileTarget::open(&self.raw(path)?).map(|disk| Box::new(disk) as _)
             }
-            DiskLocation::Point { .. } | DiskLocation::Connection { .. } => {
+            DiskLocation::Point { .. } => {
+                let why = "a point in time cannot be written to";
+                return Err(JobError::Refused(why.to_owned()));
+            }
+            DiskLocation::Connection { .. } => {
                 return Err(JobError::Refused("this host has no such disk".to_owned()));
             }
         };
@@ -158,6 +178,7 @@ mod tests {
             },
             raw_allowed_paths: Vec::new(),
             blocks: agent_blocks::Settings::default(),
+            points: None,
         };
         let (pool, image) = (pool.to_owned(), "image".to_owned());
         disks.check(&DiskLocation::Rbd {

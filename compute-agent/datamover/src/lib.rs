@@ -8,6 +8,7 @@
 //! | `command` | subcommands for people without a cloud |
 //! | `transfer` | disks to images, chains of images to volumes |
 //! | `freeze` | guests, never for longer than a deadline |
+//! | `server_disks`, `points` | what disks a server has; points in time of those that Nova keeps |
 //! | `disks`, `targets` | where a request's names lead on this host |
 //! | `journal` | what survives a crash |
 
@@ -16,9 +17,12 @@ mod daemon;
 mod disks;
 mod freeze;
 mod journal;
+mod points;
+mod refused;
+mod server_disks;
 mod settings;
 mod targets;
 mod transfer;
 
 pub use daemon::{Datamover, serve};
-pub use settings::{CephSettings, Settings, TargetSettings, TransferSettings};
+pub use settings::{CephSettings, PointSettings, Settings, TargetSettings, TransferSettings};

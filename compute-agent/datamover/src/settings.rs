@@ -21,6 +21,8 @@ pub struct Settings {
     pub targets: Vec<TargetSettings>,
     /// How transfers are carried out.
     pub transfers: TransferSettings,
+    /// How points in time of servers' disks are taken.
+    pub points: PointSettings,
     /// Folders whose raw files may be read and written; none unless an operator says so.
     pub raw_allowed_paths: Vec<PathBuf>,
 }
@@ -56,6 +58,30 @@ pub struct TransferSettings {
     pub checkpoint_interval: Duration,
 }
 
+/// How points in time of servers' disks are taken.
+#[derive(Clone, Debug)]
+pub struct PointSettings {
+    /// Where QEMU keeps what running guests overwrite; both its user and ours must reach it.
+    pub path: PathBuf,
+    /// No backup of a running guest begins with less room there; at half of it they are ended.
+    pub scratch_min_free_bytes: u64,
+    /// A point that nobody ended is ended after this time.
+    pub expiry: Duration,
+}
+
+impl PointSettings {
+    fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        let section = "points";
+        let path = PathBuf::from("/var/lib/backstay/points");
+        let seconds = config.get_or(section, "expiry_seconds", 24 * 3600)?;
+        Ok(Self {
+            path: config.get_or(section, "path", path)?,
+            scratch_min_free_bytes: config.get_or(section, "scratch_min_free_bytes", 4 << 30)?,
+            expiry: Duration::from_secs(seconds),
+        })
+    }
+}
+
 impl Settings {
     /// Reads every key, so that what is left is unknown.
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
@@ -79,6 +105,7 @@ impl Settings {
             libvirt_uri: config.get_or("libvirt", "uri", "qemu:///system".to_owned())?,
             targets: targets.collect::<Result<_, _>>()?,
             transfers: TransferSettings::from_config(config)?,
+            points: PointSettings::from_config(config)?,
             raw_allowed_paths: config.list("raw", "allowed_paths")?,
         })
     }

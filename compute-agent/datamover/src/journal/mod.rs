@@ -85,6 +85,24 @@ impl Journal {
         }
     }
 
+    /// One entry; none if there is none. One that cannot be read is told of and as good as none.
+    pub(crate) fn fetch<T: DeserializeOwned>(&self, id: Uuid) -> Result<Option<T>, JournalError> {
+        let path = self.file(id, "json");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("read", &path)(error)),
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(source) => {
+                let error = failed("read", &path)(source.into());
+                tracing::error!("an entry of the journal is lost: {}", ErrorChain(&error));
+                Ok(None)
+            }
+        }
+    }
+
     /// All entries. One that cannot be read is told of and left where it is: it must not keep the
     /// others from being served.
     pub(crate) fn load<T: DeserializeOwned>(&self) -> Result<Vec<(Uuid, T)>, JournalError> {

@@ -29,12 +29,22 @@ pub(crate) struct Datamover {
     pub(crate) broker: PrivateBroker,
     child: Option<Child>,
     settings: String,
+    may_use_libvirt: bool,
     _stop: DropGuard,
 }
 
 impl Datamover {
-    /// `more` goes at the end of its configuration.
+    /// `more` goes at the end of its configuration; `{path}` in it is the folder.
     pub(crate) async fn start(more: &str) -> Self {
+        Self::start_as(more, false).await
+    }
+
+    /// As user nova would be, a member of libvirt's group.
+    pub(crate) async fn start_beside_libvirt(more: &str) -> Self {
+        Self::start_as(more, true).await
+    }
+
+    async fn start_as(more: &str, may_use_libvirt: bool) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("backstay-datamover-")
             .tempdir()
@@ -56,6 +66,7 @@ impl Datamover {
             broker,
             child: None,
             settings: more.to_owned(),
+            may_use_libvirt,
             _stop: stop.drop_guard(),
         };
         datamover.start_again().await;
@@ -73,7 +84,7 @@ impl Datamover {
              [messaging]\ntransport_url = {}\n[target:main]\npath = {path}/target\n\
              [raw]\nallowed_paths = {path}/disks\n{}",
             self.broker.transport_url(),
-            self.settings
+            self.settings.replace("{path}", &path.to_string())
         );
         let config = self.path("datamover.conf");
         fs::write(&config, text).unwrap();
@@ -82,7 +93,10 @@ impl Datamover {
             .append(true)
             .open(self.path("log"))
             .unwrap();
-        let mut command = unprivileged(env!("CARGO_BIN_EXE_backstay-datamover"));
+        let mut command = unprivileged(
+            env!("CARGO_BIN_EXE_backstay-datamover"),
+            self.may_use_libvirt,
+        );
         let search = format!("{path}/bin:{}", std::env::var("PATH").unwrap());
         command
             .arg("--config-file")
@@ -214,21 +228,19 @@ impl Drop for Datamover {
     }
 }
 
-fn unprivileged(program: &str) -> Command {
+fn unprivileged(program: &str, may_use_libvirt: bool) -> Command {
     if !nix::unistd::Uid::effective().is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
     let id = UNPRIVILEGED.to_string();
-    command.args([
-        "--reuid",
-        &id,
-        "--regid",
-        &id,
-        "--clear-groups",
-        "--inh-caps=-all",
-        program,
-    ]);
+    command.args(["--reuid", &id, "--regid", &id]);
+    if may_use_libvirt {
+        command.args(["--groups", "libvirt"]);
+    } else {
+        command.arg("--clear-groups");
+    }
+    command.args(["--inh-caps=-all", program]);
     command
 }
 

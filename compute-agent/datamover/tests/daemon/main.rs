@@ -9,6 +9,8 @@
 
 mod datamover;
 mod freeze;
+mod guest;
+mod points;
 mod rbd;
 mod target;
 mod transfer;

@@ -55,7 +55,7 @@ impl Datamover {
         let lock = lock(&settings.state_path)?;
         let freezes = Journal::open(settings.state_path.join("freezes"))?;
         let freezes = Freezes::load(freezes, Virsh::new(settings.libvirt_uri.clone()))?;
-        let targets = Targets::new(&settings.targets);
+        let targets = Targets::new(&settings.targets)?;
         targets.watch();
         let servers = servers(settings);
         let points = Points::load(

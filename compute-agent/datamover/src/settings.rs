@@ -38,13 +38,13 @@ pub struct CephSettings {
     pub pools: Vec<String>,
 }
 
-/// A folder, most often an NFS share that is mounted on every host under this path.
+/// Where backups are kept.
 #[derive(Clone, Debug)]
 pub struct TargetSettings {
     /// What messages call it.
     pub id: String,
-    /// Where it is mounted.
-    pub path: PathBuf,
+    /// Where it is, and how to reach it.
+    pub place: agent_target_s3::TargetSettings,
 }
 
 /// How transfers are carried out.
@@ -113,14 +113,9 @@ impl Settings {
 
 impl TargetSettings {
     fn from_config(config: &Config, id: &str) -> Result<Self, ConfigError> {
-        let section = format!("target:{id}");
-        let kind = config.get_or(&section, "type", "directory".to_owned())?;
-        if kind != "directory" {
-            return Err(config.invalid(&section, "type", "this program knows type directory only"));
-        }
         Ok(Self {
             id: id.to_owned(),
-            path: config.require(&section, "path")?,
+            place: agent_target_s3::TargetSettings::from_config(config, &format!("target:{id}"))?,
         })
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_format::ObjectName;
-use agent_target::{DirectoryTarget, Target};
+use agent_target::Target;
+use agent_target_s3::SettingsError;
 use services_foundation::error_chain::ErrorChain;
 
 use crate::settings::TargetSettings;
@@ -24,13 +25,11 @@ struct Known {
 }
 
 impl Targets {
-    pub(crate) fn new(settings: &[TargetSettings]) -> Self {
-        Self::of(settings.iter().map(|target| {
-            (
-                target.id.clone(),
-                Arc::new(DirectoryTarget::new(&target.path)) as Arc<dyn Target>,
-            )
-        }))
+    pub(crate) fn new(settings: &[TargetSettings]) -> Result<Self, SettingsError> {
+        let opened = settings
+            .iter()
+            .map(|target| Ok((target.id.clone(), target.place.open()?)));
+        Ok(Self::of(opened.collect::<Result<Vec<_>, _>>()?))
     }
 
     pub(crate) fn of(targets: impl IntoIterator<Item = (String, Arc<dyn Target>)>) -> Self {

@@ -15,6 +15,7 @@
 mod bucket;
 mod client;
 mod composition;
+mod configuration;
 mod error;
 mod features;
 mod limits;
@@ -27,5 +28,6 @@ mod sink;
 mod target;
 mod unfinished;
 
+pub use configuration::{OpenError, TargetSettings};
 pub use settings::{S3Settings, SettingsError};
 pub use target::S3Target;

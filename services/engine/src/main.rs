@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use agent_target::{DirectoryTarget, Target};
+use agent_target::Target;
+use agent_target_s3::TargetSettings;
 use anyhow::{Context, bail};
 use clap::Parser;
 use secrecy::ExposeSecret;
@@ -58,8 +59,7 @@ fn initialise_target(files: &[PathBuf]) -> anyhow::Result<()> {
     let further = config.sections_named("target:");
     let further = further.iter().map(|id| format!("target:{id}"));
     for section in std::iter::once("target".to_owned()).chain(further) {
-        let path: PathBuf = config.require(&section, "path")?;
-        DirectoryTarget::initialise(path)?;
+        TargetSettings::from_config(&config, &section)?.initialise()?;
     }
     Ok(())
 }
@@ -115,12 +115,5 @@ fn targets(config: &Config) -> anyhow::Result<Targets> {
 }
 
 fn target(config: &Config, section: &str) -> anyhow::Result<Arc<dyn Target>> {
-    let kind: String = config.get_or(section, "type", "directory".to_owned())?;
-    match kind.as_str() {
-        "directory" => {
-            let path: PathBuf = config.require(section, "path")?;
-            Ok(Arc::new(DirectoryTarget::new(path)))
-        }
-        other => bail!(config.invalid(section, "type", format!("`{other}` is no type of target"))),
-    }
+    Ok(TargetSettings::from_config(config, section)?.open()?)
 }

@@ -50,22 +50,34 @@ pub(super) fn index_header(options: &ImageOptions) -> IndexHeader {
     }
 }
 
+/// No image of the disk is larger, all of its clusters stored: what is added to them is 64 KiB of table
+/// for each 512 MiB, 64 KiB of counts for each 2 GiB, and a head that may be filled up to some MiB.
+fn most_image_bytes(options: &ImageOptions) -> u64 {
+    const HEAD_BYTES: u64 = 64 << 20;
+    let clusters = options.size_bytes.next_multiple_of(CLUSTER_BYTES);
+    clusters + clusters / 1024 + HEAD_BYTES
+}
+
+/// The same for its index: 41 bytes for each cluster, and less than 7 for the block that they are in.
+fn most_index_bytes(options: &ImageOptions) -> u64 {
+    options.size_bytes.div_ceil(CLUSTER_BYTES) * 48 + 4096
+}
+
 impl Objects {
     pub(super) fn create(place: &Place, options: ImageOptions) -> Result<Self, JobError> {
-        let begin = |name| {
-            place
-                .target
-                .create_image(name, None)
-                .map_err(target("begin an image"))
+        let begin = |name, most_bytes| {
+            let begun = place.target.create_image_up_to(name, most_bytes);
+            begun.map_err(target("begin an image"))
         };
         let header = index_header(&options);
         let is_incremental = options.backing.is_some();
         let index = SinkStream {
-            sink: begin(&place.index)?,
+            sink: begin(&place.index, most_index_bytes(&options))?,
         };
+        let image = begin(&place.image, most_image_bytes(&options))?;
         Ok(Self {
             index: IndexWriter::create(index, header).map_err(JobError::Index)?,
-            image: ImageWriter::create(begin(&place.image)?, options).map_err(JobError::Image)?,
+            image: ImageWriter::create(image, options).map_err(JobError::Image)?,
             is_incremental,
             next_cluster: 0,
         })

@@ -23,6 +23,7 @@ mod chain;
 mod compression;
 mod geometry;
 mod header;
+mod merge;
 mod read_at;
 mod sink;
 mod update;
@@ -32,6 +33,10 @@ pub use chain::{Chain, ChainImage, Extent, ExtentKind, Extents, Image, ReadError
 pub use compression::{CompressError, Compressor, Decompressor};
 pub use geometry::{CLUSTER_BYTES, SECTOR_BYTES};
 pub use header::{CompressionType, Header, HeaderError};
+pub use merge::{
+    ComposedImage, CopyingSink, MergeComposition, MergeError, MergePair, MergeSource, MergedImage,
+    PreparedMerge, Watch, prepare_merge, reclaim_unused, write_merged,
+};
 pub use read_at::ReadAt;
 pub use sink::{FileSink, ImageSink, SinkStream};
 pub use update::ImageUpdate;

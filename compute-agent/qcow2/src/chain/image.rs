@@ -75,16 +75,13 @@ impl Image {
     /// BLAKE3 of its head (header and L1 table), to compare with the manifest.
     pub fn head_blake3(&self) -> Result<[u8; 32], ReadError> {
         let mut hasher = blake3::Hasher::new();
-        let (mut offset, end) = (0, self.header.head_bytes());
-        let mut buffer = vec![0; 1 << 16];
-        while offset < end {
-            let length = usize::try_from(end - offset)
-                .unwrap_or(usize::MAX)
-                .min(buffer.len());
-            buffer.truncate(length);
-            self.read(&mut buffer, offset)?;
-            hasher.update(&buffer);
-            offset += length as u64;
+        let mut cluster = Vec::new();
+        for range in self.header.head_ranges() {
+            for offset in range.step_by(1 << self.header.cluster_bits) {
+                cluster.resize(1 << self.header.cluster_bits, 0);
+                self.read(&mut cluster, offset)?;
+                hasher.update(&cluster);
+            }
         }
         Ok(hasher.finalize().into())
     }

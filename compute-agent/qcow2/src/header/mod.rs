@@ -8,6 +8,8 @@ mod parse;
 pub(crate) use build::{HeaderPlan, header_cluster};
 pub use parse::HeaderError;
 
+use std::ops::Range;
+
 use crate::ReadAt;
 
 const MAGIC: u32 = 0x5146_49fb;
@@ -67,7 +69,15 @@ impl Header {
         1 << (2 * self.cluster_bits - 3)
     }
 
-    /// Where the head of an image of ours ends: the header and the L1 table, in whole clusters.
+    /// What the head's digest is of, one after the other: the header's cluster and those of the L1 table,
+    /// which a merge puts anywhere.
+    pub fn head_ranges(&self) -> [Range<u64>; 2] {
+        let l1_end = self.l1_offset + (self.l1_entries * 8).next_multiple_of(self.cluster_size());
+        [0..self.cluster_size(), self.l1_offset..l1_end]
+    }
+
+    /// Where the head of an image ends as it was written: the header and the L1 table behind it, in
+    /// whole clusters.
     pub fn head_bytes(&self) -> u64 {
         (self.l1_offset + self.l1_entries * 8).next_multiple_of(self.cluster_size())
     }

@@ -1,6 +1,8 @@
 //! A disk as a plain model, sinks to write images to, and `qemu-img` as the judge.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod plan;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;

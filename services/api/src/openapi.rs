@@ -146,6 +146,7 @@ fn shape(handler: &str) -> Option<Shape> {
         "snapshot::show" => gives("Show a snapshot", 200, "SnapshotShowAnswer"),
         "snapshot::delete" => does("Delete a snapshot", 202),
         "snapshot::cancel" => does("Stop a running snapshot", 202),
+        "snapshot::verify" => gives("Verify a snapshot", 202, "SnapshotAnswer"),
         "restore::create" => {
             gives("Restore a snapshot", 202, "RestoreAnswer").takes("CreateRestore")
         }

@@ -65,6 +65,7 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/v1/{project_id}/snapshots/{id}"                  "snapshot:snapshot_delete"     snapshot::delete;
     POST   "/v1/{project_id}/snapshots/{id}"                  "snapshot:snapshot_restore"    restore::create;
     GET    "/v1/{project_id}/snapshots/{id}/cancel"           "snapshot:snapshot_cancel"     snapshot::cancel;
+    POST   "/v1/{project_id}/snapshots/{id}/verify"           "snapshot:snapshot_verify"     snapshot::verify;
     GET    "/v1/{project_id}/workloads/{workload_id}/snapshots/{id}"
                                                               "snapshot:snapshot_show"       snapshot::show;
     DELETE "/v1/{project_id}/workloads/{workload_id}/snapshots/{id}"

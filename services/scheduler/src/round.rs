@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use services_db::{Conflict, Datastore, Error, NewSnapshot, Snapshot, SnapshotFilter, Workload};
 use services_foundation::error_chain::ErrorChain;
-use services_types::{FlowId, JobSchedule, SnapshotId, SnapshotType, WorkloadStatus};
+use services_types::{FlowId, JobSchedule, SnapshotId, WorkloadStatus};
 
 use crate::due::due;
 
@@ -131,19 +131,12 @@ fn last_run(workload: &Workload, snapshots: &[Snapshot]) -> DateTime<Utc> {
         .map_or(workload.created_at, |last| last.max(workload.created_at))
 }
 
-/// How many incrementals stand on the newest full one, those included that were deleted but are kept
-/// because later ones build on them. None where the next one has to be full anyway.
+/// How many incrementals in a row were made since the last full one, those included that retention has
+/// merged since. None where the next one has to be full anyway.
 async fn incrementals_since_full(
     datastore: &Datastore,
     workload: &Workload,
 ) -> Result<u32, RoundError> {
-    let Some(newest) = datastore.snapshot_newest_available(workload.id).await? else {
-        return Ok(0);
-    };
-    let chain = datastore.snapshot_chain(newest.id).await?;
-    let count = chain
-        .iter()
-        .filter(|it| it.snapshot_type == SnapshotType::Incremental)
-        .count();
-    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    let newest = datastore.snapshot_newest_available(workload.id).await?;
+    Ok(newest.map_or(0, |it| it.incrementals_since_full))
 }

@@ -87,7 +87,10 @@ async fn complete(datastore: &Datastore, backing: Option<&Snapshot>) -> FlowClai
         message: String::new(),
         warning: None,
     };
-    datastore.snapshot_publish(&claim, outcome, None).await.unwrap();
+    datastore
+        .snapshot_publish(&claim, outcome, None)
+        .await
+        .unwrap();
     datastore
         .flow_finish(&claim, FlowStatus::Done, None)
         .await

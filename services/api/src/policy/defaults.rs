@@ -51,6 +51,7 @@ pub const DEFAULTS: &[DefaultRule] = &[
     owner("snapshot:snapshot_delete"),
     owner("snapshot:snapshot_cancel"),
     owner("snapshot:snapshot_restore"),
+    owner("snapshot:snapshot_verify"),
     owner("restore:restore_list"),
     owner("restore:restore_show"),
     owner("restore:restore_delete"),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use services_db::{Datastore, RestoreOutcome, RestoredServer, SnapshotOutcome, SnapshotVm};
+use services_db::{
+    Datastore, RestoreOutcome, RestoredServer, SnapshotOutcome, SnapshotVm, Verification,
+};
 use services_types::{FlowClaim, FlowStatus, ServerId, SnapshotStatus, SnapshotType, Topology};
 
 pub(crate) async fn claim(datastore: &Datastore) -> FlowClaim {
@@ -65,9 +67,23 @@ pub(crate) async fn finish_snapshot(datastore: &Datastore, claim: &FlowClaim) {
         message: "Upload is complete".to_owned(),
         warning: Some("The guest agent did not answer".to_owned()),
     };
-    datastore.snapshot_publish(claim, outcome, None).await.unwrap();
+    datastore
+        .snapshot_publish(claim, outcome, None)
+        .await
+        .unwrap();
     datastore
         .flow_finish(claim, FlowStatus::Done, None)
+        .await
+        .unwrap();
+}
+
+/// Ends the verification that was asked for.
+pub(crate) async fn complete_verification(datastore: &Datastore, found: Verification) {
+    let claim = claim(datastore).await;
+    datastore.workload_lock(&claim).await.unwrap();
+    datastore.snapshot_verified(&claim, found).await.unwrap();
+    datastore
+        .flow_finish(&claim, FlowStatus::Done, None)
         .await
         .unwrap();
 }
@@ -76,7 +92,10 @@ pub(crate) async fn finish_snapshot(datastore: &Datastore, claim: &FlowClaim) {
 pub(crate) async fn complete_snapshot_delete(datastore: &Datastore) {
     let claim = claim(datastore).await;
     datastore.workload_lock(&claim).await.unwrap();
-    datastore.snapshot_deleted(&claim, false, None).await.unwrap();
+    datastore
+        .snapshot_deleted(&claim, false, None)
+        .await
+        .unwrap();
     datastore
         .flow_finish(&claim, FlowStatus::Done, None)
         .await

@@ -17,4 +17,5 @@ mod site;
 mod snapshots;
 mod tour;
 mod trusts;
+mod verification;
 mod workloads;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use services_api::ROUTES;
+use services_db::Verification;
 use services_types::Topology;
 
 use crate::engine;
@@ -46,6 +47,12 @@ async fn every_endpoint_serves_a_tenant() {
         .get(&format!("workloads/{workload}/snapshots/{one}"))
         .await
         .ok(200);
+
+    tenant
+        .post_nothing(&format!("snapshots/{one}/verify"))
+        .await
+        .ok(202);
+    engine::complete_verification(&site.datastore, Verification::default()).await;
 
     site.cloud.lose(server.as_str());
     restores(&tenant, &workload, &one, &server).await;

@@ -96,6 +96,7 @@ pub(crate) static COMMANDS: &[Entry] = &[
         "snapshot-oneclick-restore",
     ),
     entry::<snapshot::cancel::Cancel>(Noun::Snapshot, "snapshot-cancel"),
+    entry::<snapshot::verify::Verify>(Noun::Snapshot, "snapshot-verify"),
     entry::<snapshot::delete::Delete>(Noun::Snapshot, "snapshot-delete"),
     entry::<restore::list::List>(Noun::Restore, "restore-list"),
     entry::<restore::show::Show>(Noun::Restore, "restore-show"),

@@ -9,6 +9,8 @@ use crate::api::text;
 pub(crate) enum Goal {
     /// It is made, and usable.
     Made,
+    /// It was looked at, and is usable again.
+    Verified,
     /// It is deleted. It was in this state before, which may have been an error.
     Gone { was_error: bool },
 }
@@ -42,9 +44,13 @@ pub(crate) fn judge(goal: Goal, object: Option<&Value>, began: bool) -> Verdict 
         (Goal::Gone { .. }, _) => Verdict::GoesOn,
         (Goal::Made, "error" | "cancelled" | "deleting" | "deleted") => bad(object, status),
         // The last ones: somebody already works with it.
-        (Goal::Made, "available" | "locked" | "restoring" | "mounting" | "mounted") => {
-            Verdict::Good
-        }
+        (
+            Goal::Made,
+            "available" | "locked" | "restoring" | "verifying" | "mounting" | "mounted",
+        )
+        | (Goal::Verified, "available" | "restoring" | "mounting" | "mounted") => Verdict::Good,
+        (Goal::Verified, "verifying") => Verdict::GoesOn,
+        (Goal::Verified, _) => bad(object, status),
         (Goal::Made, _) => Verdict::GoesOn,
     }
 }
@@ -84,6 +90,7 @@ mod tests {
             ("available", Verdict::Good),
             ("locked", Verdict::Good),
             ("restoring", Verdict::Good),
+            ("verifying", Verdict::Good),
             ("cancelled", Verdict::Bad("its status is cancelled".into())),
         ] {
             assert_eq!(

@@ -82,6 +82,7 @@ pub(crate) fn full() -> Stub {
             202,
             &Value::Null,
         ),
+        (format!("POST /snapshots/{SNAPSHOT}/verify"), 202, &snapshot),
         (format!("DELETE /snapshots/{SNAPSHOT}"), 202, &Value::Null),
         (format!("POST /snapshots/{SNAPSHOT}"), 202, &restore),
         ("GET /restores".to_owned(), 200, &restores),
@@ -308,6 +309,10 @@ fn unlock_cancel_and_delete_print_nothing() {
         (
             vec!["snapshot-cancel", SNAPSHOT],
             format!("GET /snapshots/{SNAPSHOT}/cancel"),
+        ),
+        (
+            vec!["snapshot-verify", SNAPSHOT],
+            format!("POST /snapshots/{SNAPSHOT}/verify"),
         ),
         (
             vec!["snapshot-delete", SNAPSHOT],

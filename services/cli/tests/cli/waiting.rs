@@ -284,6 +284,42 @@ fn a_deletion_that_fails_ends_with_1() {
 }
 
 #[test]
+fn a_verification_ends_with_what_it_found() {
+    let whole = json!("2026-11-21T10:00:00.000000");
+    for (verified_at, damage, code, told) in [
+        (&whole, json!(null), 0, "nothing is damaged"),
+        (&whole, json!("vda is damaged"), 1, "vda is damaged"),
+        (&json!(null), json!(null), 1, "It could not be verified"),
+    ] {
+        let stub = Stub::start();
+        let show = format!("GET /snapshots/{SNAPSHOT}");
+        let mut after = snapshot("available");
+        after["verified_at"] = verified_at.clone();
+        after["damage_msg"] = damage;
+        after["progress_msg"] = json!(if verified_at.is_null() {
+            "It could not be verified: nobody is there"
+        } else {
+            "Verified: nothing is damaged"
+        });
+        stub.on(
+            &format!("POST /snapshots/{SNAPSHOT}/verify"),
+            202,
+            &json!({"snapshot": snapshot("verifying")}),
+        )
+        .on(&show, 200, &json!({"snapshot": snapshot("available")}))
+        .on(&show, 200, &json!({"snapshot": snapshot("verifying")}))
+        .on(&show, 200, &json!({"snapshot": after}));
+        let ended = run(
+            &stub,
+            &[&["snapshot-verify", SNAPSHOT][..], &QUICK].concat(),
+        );
+        assert_eq!(ended.code, code, "{}", ended.stderr);
+        let all = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(all.contains(told), "{all}");
+    }
+}
+
+#[test]
 fn on_a_terminal_one_line_is_written_over() {
     let stub = snapshot_that_is(&["creating", "uploading", "available"]);
     let plain = command(&stub, &take(&["-f", "value", "-c", "status"]));

@@ -7,6 +7,7 @@ mod instances;
 pub(crate) mod list;
 pub(crate) mod list_detail;
 pub(crate) mod show;
+pub(crate) mod verify;
 mod wire;
 
 pub(crate) use wire::{

@@ -86,6 +86,10 @@ pub(crate) struct SnapshotObject {
     progress_msg: Option<String>,
     warning_msg: Option<String>,
     error_msg: Option<String>,
+    /// When all that it needs was last read and compared with what was written.
+    verified_at: Option<Moment>,
+    /// What was found to be damaged then; also in `warning_msg`.
+    damage_msg: Option<String>,
     /// Always false; clients expect the key.
     pinned: bool,
     /// Always empty; clients expect the key.
@@ -133,13 +137,24 @@ impl SnapshotObject {
             time_taken: row.time_taken_seconds,
             progress_percent: row.progress_percent,
             progress_msg: row.progress_msg,
-            warning_msg: row.warning_msg,
+            warning_msg: warning(row.warning_msg, row.damage.as_deref()),
             error_msg: row.error_msg,
+            verified_at: row.verified_at.map(Moment),
+            damage_msg: row.damage,
             pinned: false,
             metadata: Vec::new(),
             restores_info: "",
         }
     }
+}
+
+/// Damage stands where clients show what the owner should know.
+fn warning(warning: Option<String>, damage: Option<&str>) -> Option<String> {
+    let Some(damage) = damage else {
+        return warning;
+    };
+    let damage = format!("Damaged: {damage}");
+    Some(warning.map_or_else(|| damage.clone(), |warning| format!("{warning}\n{damage}")))
 }
 
 impl SnapshotShowObject {

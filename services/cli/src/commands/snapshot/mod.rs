@@ -5,6 +5,7 @@ pub(super) mod delete;
 pub(super) mod list;
 pub(super) mod oneclick_restore;
 pub(super) mod show;
+pub(super) mod verify;
 
 pub(super) mod parts;
 
@@ -18,7 +19,7 @@ pub(super) const HINTS: Hints = Hints {
     cancel: Some("snapshot-cancel"),
 };
 
-/// For whoever stops waiting for a deletion: it cannot be cancelled.
+/// For whoever stops waiting for a deletion or a verification: they cannot be cancelled.
 const DELETE_HINTS: Hints = Hints {
     look: "snapshot-show",
     cancel: None,

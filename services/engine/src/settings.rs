@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agent_contract::ImageCompression;
 use services_foundation::config::{Config, ConfigError};
 
 /// Read once, at the start.
@@ -23,13 +24,15 @@ pub struct EngineSettings {
     pub transfer_silence: Duration,
     /// How long the cloud may take to make or delete one volume, snapshot or server.
     pub cloud_patience: Duration,
+    /// What new images do with data clusters.
+    pub compression: ImageCompression,
     /// RBD snapshots of Cinder are called this, with the Cinder snapshot's id for `%s`
     /// (Cinder's `snapshot_name_template`).
     pub volume_snapshot_name_template: String,
 }
 
 impl EngineSettings {
-    /// Reads the section `[engine]`; what a key means and its default:
+    /// Reads the sections `[engine]` and `[backups]`; what a key means and its default:
     /// `packaging/etc/appliance.conf`.
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
         let seconds = |key: &str, default: u64| {
@@ -49,6 +52,7 @@ impl EngineSettings {
             transfers_per_flow: config.get_or("engine", "transfers_per_flow", 8)?,
             transfer_silence: seconds("transfer_silence_seconds", 1200)?,
             cloud_patience: seconds("cloud_patience_seconds", 600)?,
+            compression: compression(config)?,
             volume_snapshot_name_template: config.get_or(
                 "engine",
                 "volume_snapshot_name_template",
@@ -61,6 +65,16 @@ impl EngineSettings {
     pub(crate) fn volume_snapshot_name(&self, id: &services_types::VolumeSnapshotId) -> String {
         self.volume_snapshot_name_template
             .replace("%s", id.as_str())
+    }
+}
+
+fn compression(config: &Config) -> Result<ImageCompression, ConfigError> {
+    let word: String = config.get_or("backups", "compression", "zstd".to_owned())?;
+    match word.as_str() {
+        "zstd" => Ok(ImageCompression::Zstd),
+        "zlib" => Ok(ImageCompression::Zlib),
+        "none" => Ok(ImageCompression::None),
+        _ => Err(config.invalid("backups", "compression", "zstd, zlib or none")),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_contract::ImageCompression;
 use agent_target::DirectoryTarget;
 use services_db::Datastore;
 use services_engine::{Effect, EngineSettings, Fault, Services, Targets};
@@ -122,6 +123,7 @@ impl Site {
                 transfers_per_flow: 2,
                 transfer_silence: Duration::from_secs(30),
                 cloud_patience: Duration::from_secs(30),
+                compression: ImageCompression::Zstd,
                 volume_snapshot_name_template: "snapshot-%s".to_owned(),
             },
             db: self.db.clone(),

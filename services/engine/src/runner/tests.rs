@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use agent_contract::DatamoverClient;
+use agent_contract::{DatamoverClient, ImageCompression};
 use agent_target::DirectoryTarget;
 use async_trait::async_trait;
 use services_db::{Datastore, Error as DbError};
@@ -82,6 +82,7 @@ async fn context() -> Arc<FlowContext> {
             transfers_per_flow: 1,
             transfer_silence: second,
             cloud_patience: 600 * second,
+            compression: ImageCompression::Zstd,
             volume_snapshot_name_template: "%s".to_owned(),
         },
         db: Datastore::connect("sqlite::memory:").await.unwrap(),

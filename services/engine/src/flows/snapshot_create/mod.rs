@@ -3,7 +3,8 @@
 //! 1. The workload is locked, its servers are looked at, and what was seen becomes the plan: later
 //!    steps read the plan, never the cloud's present state.
 //! 2. Each disk is either full or builds on the newest snapshot, if that has an image of the same
-//!    volume and the Cinder snapshot it was made from still stands.
+//!    volume and the Cinder snapshot it was made from still stands. A chain stays on its target; where all
+//!    disks are full, the one with the most free space is chosen.
 //! 3. All guests are frozen, then all disks snapshot in Cinder, then all guests thawed: a moment that
 //!    holds for the workload as a whole. Guests without an agent are snapshot as they run, with a
 //!    warning. Datamovers thaw by themselves at a deadline.
@@ -15,6 +16,7 @@
 //! A loop that makes things has its undo in a step of its own before it: a crash in the middle of the
 //! loop leaves nothing behind.
 
+mod choose_target;
 mod drop_superseded;
 mod freeze_guests;
 mod plan;

@@ -12,6 +12,7 @@ use services_types::{
 };
 use uuid::Uuid;
 
+use super::choose_target::choose_target;
 use super::plan::{DiskBase, DiskPlan, SnapshotPlan};
 use super::read_topology::ReadTopology;
 use crate::flows::chain;
@@ -52,19 +53,25 @@ impl Step for PlanDisks {
         else {
             return Err(StepFailure::new("The flow's request is of another kind"));
         };
-        // Before a guest is frozen for nothing.
-        target_files::expect_writable(cx).await?;
         let mut warnings = Vec::new();
         let past = if is_full {
             Past::default()
         } else {
             past(cx, &mut warnings).await?
         };
+        let topology = cx.output_of::<ReadTopology>()?;
+        if past.snapshot_id.is_none() {
+            choose_target(cx, &topology).await?;
+        }
+        // Before a guest is frozen for nothing.
+        target_files::expect_writable(cx).await?;
+        cx.db()
+            .snapshot_set_target(cx.claim(), &cx.target_id())
+            .await?;
         let folder = SnapshotFolder {
             workload_id: (*workload_id.as_uuid()).into(),
             snapshot_id: (*snapshot_id.as_uuid()).into(),
         };
-        let topology = cx.output_of::<ReadTopology>()?;
         let mut planned = BTreeSet::new();
         let mut disks = Vec::new();
         for server in &topology.servers {
@@ -99,6 +106,8 @@ async fn past(cx: &StepContext, warnings: &mut Vec<String>) -> Result<Past, Step
         return Ok(Past::default());
     };
     let whole = async {
+        cx.use_target_of(newest.target_id.as_deref());
+        expect_undamaged(cx, newest.id).await?;
         let manifest = target_files::read_manifest(cx, workload_id, newest.id).await?;
         chain::expect_whole(cx, workload_id, &manifest).await?;
         Ok::<_, StepFailure>(manifest)
@@ -137,6 +146,17 @@ async fn past(cx: &StepContext, warnings: &mut Vec<String>) -> Result<Past, Step
         images: images(&manifest)?,
         anchors,
     })
+}
+
+/// Fails if a verification found damage in the chain.
+async fn expect_undamaged(cx: &StepContext, newest: SnapshotId) -> Result<(), StepFailure> {
+    for snapshot in cx.db().snapshot_chain(newest).await? {
+        if let Some(damage) = snapshot.damage {
+            let message = format!("snapshot {} is damaged: {damage}", snapshot.id);
+            return Err(StepFailure::new(message));
+        }
+    }
+    Ok(())
 }
 
 fn lost_anchor(volume_id: &VolumeId) -> String {

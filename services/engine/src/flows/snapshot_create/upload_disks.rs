@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use agent_contract::{BackupJob, ImageCompression, ImageFacts, TransferJob, TransferOutcome};
+use agent_contract::{BackupJob, ImageFacts, TransferJob, TransferOutcome};
 use async_trait::async_trait;
 use services_types::{SnapshotStatus, VolumeId, VolumeSnapshotId};
 
@@ -80,7 +80,7 @@ fn transfer(
             }),
             image: transfers::place(cx, &disk.image),
             backing: base.map(|base| transfers::place(cx, &base.image)),
-            compression: ImageCompression::None,
+            compression: settings.compression,
         }),
     })
 }

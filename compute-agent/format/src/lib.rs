@@ -3,6 +3,7 @@
 //! ```text
 //! workload_<id>/                          layout
 //!   workload_db  workload_vms_db
+//!   merges/                               merge_intent (while images are merged)
 //!   snapshot_<id>/
 //!     manifest.json                       manifest   (written last: no manifest, no backup)
 //!     snapshot_db  disk_db  ...
@@ -19,6 +20,7 @@ mod ids;
 pub mod index;
 pub mod layout;
 pub mod manifest;
+pub mod merge_intent;
 mod object_name;
 
 pub use digest::{Digest, HashAlgorithm, ParseDigestError};

@@ -18,6 +18,7 @@
 mod checkpoint;
 mod error;
 mod header;
+mod merge;
 mod reader;
 mod record;
 mod writer;
@@ -25,6 +26,7 @@ mod writer;
 pub use checkpoint::IndexCheckpoint;
 pub use error::{IndexReadError, IndexWriteError};
 pub use header::IndexHeader;
+pub use merge::{IndexBoundary, IndexMerge, IndexMergeError, MergedRecords};
 pub use reader::IndexReader;
 pub use record::{ClusterContent, IndexRecord};
 pub use writer::{IndexSummary, IndexWriter};

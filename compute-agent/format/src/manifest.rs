@@ -97,6 +97,9 @@ pub struct DiskEntry {
     pub data_bytes: u64,
     /// Guest bytes that this image declares to be zero although its parent may not.
     pub zero_bytes: u64,
+    /// By which the disk's host may know what has changed since; of use to the next backup alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
 }
 
 /// Why bytes are no manifest of ours.
@@ -235,6 +238,7 @@ mod tests {
                 cluster_size: 65536,
                 data_bytes: 131072,
                 zero_bytes: 0,
+                mark: None,
             }],
             objects: vec![record("w/disk_db")],
         }

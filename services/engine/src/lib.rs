@@ -3,6 +3,7 @@
 
 mod connections;
 mod context;
+mod datamovers;
 mod flows;
 mod hosts;
 mod retention;

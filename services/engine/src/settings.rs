@@ -24,6 +24,11 @@ pub struct EngineSettings {
     pub transfer_silence: Duration,
     /// How long the cloud may take to make or delete one volume, snapshot or server.
     pub cloud_patience: Duration,
+    /// How long the cloud may take to make a volume that holds something: some storages copy all of it.
+    pub copy_patience: Duration,
+    /// Cinder's drivers (`driver_volume_type`) whose volumes are read from a volume made of the snapshot,
+    /// although their snapshots could be read.
+    pub copied_drivers: Vec<String>,
     /// What new images do with data clusters.
     pub compression: ImageCompression,
     /// RBD snapshots of Cinder are called this, with the Cinder snapshot's id for `%s`
@@ -52,6 +57,8 @@ impl EngineSettings {
             transfers_per_flow: config.get_or("engine", "transfers_per_flow", 8)?,
             transfer_silence: seconds("transfer_silence_seconds", 1200)?,
             cloud_patience: seconds("cloud_patience_seconds", 600)?,
+            copy_patience: seconds("copy_patience_seconds", 21_600)?,
+            copied_drivers: config.list("engine", "volumes_read_from_a_copy")?,
             compression: compression(config)?,
             volume_snapshot_name_template: config.get_or(
                 "engine",

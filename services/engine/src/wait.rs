@@ -23,7 +23,7 @@ where
     A: Future<Output = Result<Option<T>, StepFailure>> + Send,
     T: Send,
 {
-    wait(cx, what, ask, true).await
+    wait(cx, what, ask, true, cx.settings().cloud_patience).await
 }
 
 /// As [`wait_for`], in an undo: a cancellation does not end it.
@@ -37,7 +37,21 @@ where
     A: Future<Output = Result<Option<T>, StepFailure>> + Send,
     T: Send,
 {
-    wait(cx, what, ask, false).await
+    wait(cx, what, ask, false, cx.settings().cloud_patience).await
+}
+
+/// As [`wait_for`], for what may take hours: some storages copy a whole volume.
+pub(crate) async fn wait_for_long<T, F, A>(
+    cx: &FlowContext,
+    what: &str,
+    ask: F,
+) -> Result<T, StepFailure>
+where
+    F: Fn() -> A + Send,
+    A: Future<Output = Result<Option<T>, StepFailure>> + Send,
+    T: Send,
+{
+    wait(cx, what, ask, true, cx.settings().copy_patience).await
 }
 
 async fn wait<T, F, A>(
@@ -45,13 +59,13 @@ async fn wait<T, F, A>(
     what: &str,
     ask: F,
     is_cancellable: bool,
+    patience: Duration,
 ) -> Result<T, StepFailure>
 where
     F: Fn() -> A + Send,
     A: Future<Output = Result<Option<T>, StepFailure>> + Send,
     T: Send,
 {
-    let patience = cx.settings().cloud_patience;
     let limit = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
     loop {

@@ -16,7 +16,9 @@ use services_keystone::{
     Keystone, KeystoneErrorKind, NewTrust, RetryPolicy, TokenValidator, trust_create,
 };
 use services_openstack::fake::{Account, Effect, FakeCloud, Fault};
-use services_openstack::ports::{NewServer, NewServerDisk, NewVolume, NewVolumeSnapshot};
+use services_openstack::ports::{
+    NewServer, NewServerDisk, NewVolume, NewVolumeSnapshot, VolumeSource,
+};
 use services_openstack::{Cloud, CloudErrorKind as Kind, connect, connect_tenant};
 
 const QUICK: RetryPolicy = RetryPolicy {
@@ -43,6 +45,7 @@ fn volume(size_gib: u64) -> NewVolume {
         volume_type: None,
         availability_zone: None,
         metadata: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+        source: VolumeSource::Empty,
     }
 }
 

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use services_keystone::{Keystone, TokenValidator};
 use services_openstack::connect_service;
 use services_openstack::fake::{Account, Effect, FakeCloud, Fault};
-use services_openstack::ports::NewVolume;
+use services_openstack::ports::{NewVolume, VolumeSource};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -55,6 +55,7 @@ async fn no_secret_is_logged_even_when_everything_is() {
         volume_type: None,
         availability_zone: None,
         metadata: BTreeMap::new(),
+        source: VolumeSource::Empty,
     };
     fake.set_looks(0);
     let id = cloud.block_storage().volume_create(&new).await.unwrap();

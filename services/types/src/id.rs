@@ -148,6 +148,15 @@ own_ids! {
     RestoreId = "restore",
     /// A flow: one long operation with steps and undo.
     FlowId = "flow",
+    /// A disk in backups: the UUID of its Cinder volume, or one that stands for a disk of Nova's own.
+    DiskId = "disk",
+}
+
+impl DiskId {
+    /// Stands for the disk that Nova made for a server: the same in every snapshot.
+    pub fn of_server(server_id: &Uuid, role: crate::NovaDiskRole) -> Self {
+        Self(Uuid::new_v5(server_id, role.to_string().as_bytes()))
+    }
 }
 
 cloud_ids! {

@@ -11,17 +11,17 @@ mod workload;
 
 pub use flow::{FlowClaim, FlowKind, FlowRequest, FlowStatus};
 pub use id::{
-    AttachmentId, FlavorId, FlowId, ImageId, InvalidId, NetworkId, PortId, ProjectId, RestoreId,
-    RouterId, SecurityGroupId, ServerId, SnapshotId, SubnetId, TrustId, UserId, VolumeId,
-    VolumeSnapshotId, WorkloadId, WorkloadTypeId,
+    AttachmentId, DiskId, FlavorId, FlowId, ImageId, InvalidId, NetworkId, PortId, ProjectId,
+    RestoreId, RouterId, SecurityGroupId, ServerId, SnapshotId, SubnetId, TrustId, UserId,
+    VolumeId, VolumeSnapshotId, WorkloadId, WorkloadTypeId,
 };
 pub use restore::{RestoreKind, RestoreOptions, RestoreStatus};
 pub use schedule::{FullBackup, InvalidSchedule, JobSchedule, Retention};
 pub use snapshot::{SnapshotStatus, SnapshotType};
 pub use topology::{
-    AddressPair, DiskRecord, FixedIp, FlavorRecord, FloatingIpRecord, ImageRecord, NetworkRecord,
-    NicRecord, RouterRecord, SecurityGroupRecord, SecurityGroupRule, ServerRecord, SubnetRecord,
-    Topology, VolumeRecord,
+    AddressPair, DiskKeeper, DiskRecord, FixedIp, FlavorRecord, FloatingIpRecord, ImageRecord,
+    NetworkRecord, NicRecord, NovaDiskRecord, NovaDiskRole, RouterRecord, SecurityGroupRecord,
+    SecurityGroupRule, ServerRecord, SubnetRecord, Topology, VolumeRecord,
 };
 pub use workload::{PARALLEL, SERIAL, WorkloadStatus};
 

@@ -3,12 +3,13 @@
 //! so a field once here keeps its name and meaning; new fields get a default.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttachmentId, FlavorId, ImageId, NetworkId, PortId, RouterId, SecurityGroupId, ServerId,
-    SubnetId, VolumeId,
+    AttachmentId, DiskId, FlavorId, ImageId, InvalidId, NetworkId, PortId, RouterId,
+    SecurityGroupId, ServerId, SubnetId, VolumeId,
 };
 
 /// All servers of a workload and what they hang on. Each thing stands here once; servers name it by id.
@@ -88,6 +89,9 @@ pub struct ImageRecord {
     pub id: ImageId,
     /// Display name; empty when the image was gone already.
     pub name: String,
+    /// Its properties that guests and Nova go by (`hw_qemu_guest_agent`, ...).
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
 }
 
 /// A port of a server.
@@ -152,10 +156,87 @@ pub struct DiskRecord {
     pub device: String,
     /// The server boots from it.
     pub is_boot: bool,
-    /// Nova deletes the volume with the server.
+    /// Nova deletes it with the server.
     pub is_deleted_on_termination: bool,
-    /// The Cinder volume.
-    pub volume: VolumeRecord,
+    /// Its owner wants it left out: the backup has no image of it.
+    #[serde(default)]
+    pub is_excluded: bool,
+    /// Who keeps it.
+    #[serde(flatten)]
+    pub keeper: DiskKeeper,
+}
+
+/// Who keeps a disk; in JSON a field `volume` or a field `nova`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskKeeper {
+    /// Cinder.
+    Volume(VolumeRecord),
+    /// Nova itself, on the compute host or in its pool.
+    Nova(NovaDiskRecord),
+}
+
+impl DiskRecord {
+    /// What the disk is called in a backup: its volume's id, or the one that stands for Nova's disk.
+    pub fn id(&self) -> Result<DiskId, InvalidId> {
+        match &self.keeper {
+            DiskKeeper::Volume(volume) => volume.id.as_str().parse(),
+            DiskKeeper::Nova(disk) => Ok(disk.id),
+        }
+    }
+
+    /// The Cinder volume, if it is one.
+    pub fn volume(&self) -> Option<&VolumeRecord> {
+        match &self.keeper {
+            DiskKeeper::Volume(volume) => Some(volume),
+            DiskKeeper::Nova(_) => None,
+        }
+    }
+
+    /// Nova's own disk, if it is one.
+    pub fn nova(&self) -> Option<&NovaDiskRecord> {
+        match &self.keeper {
+            DiskKeeper::Volume(_) => None,
+            DiskKeeper::Nova(disk) => Some(disk),
+        }
+    }
+}
+
+/// A disk that Nova made for a server: it lives and dies with the server and has no id of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NovaDiskRecord {
+    /// Stands for it in backups; always the same for one role in one server.
+    pub id: DiskId,
+    /// What it is for.
+    #[serde(flatten)]
+    pub role: NovaDiskRole,
+    /// The size that the guest saw.
+    pub size_bytes: u64,
+}
+
+/// What a disk of Nova's is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum NovaDiskRole {
+    /// Made of the server's image.
+    Root,
+    /// Empty at first, as large as the flavor says.
+    Ephemeral {
+        /// Counted from 0.
+        number: u32,
+    },
+    /// Swap space, as large as the flavor says.
+    Swap,
+}
+
+impl fmt::Display for NovaDiskRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("root"),
+            Self::Ephemeral { number } => write!(f, "ephemeral{number}"),
+            Self::Swap => f.write_str("swap"),
+        }
+    }
 }
 
 /// A Cinder volume.
@@ -282,4 +363,53 @@ pub struct SecurityGroupRule {
     pub remote_group_id: Option<SecurityGroupId>,
     /// Free text.
     pub description: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_volume_is_read_as_backups_have_it_since_the_first() {
+        let record: DiskRecord = serde_json::from_value(json!({
+            "device": "vdb", "is_boot": false, "is_deleted_on_termination": true,
+            "volume": {
+                "id": "5b0ffd9c-7b1e-4ac0-9d2b-3a0a4a7b9f10", "name": "data", "description": "",
+                "size_gib": 1, "volume_type": null, "availability_zone": null,
+                "is_bootable": false, "is_multiattach": false, "is_encrypted": false,
+                "metadata": {}, "image_metadata": {}, "attachment_id": "a",
+            },
+        }))
+        .unwrap();
+        assert!(!record.is_excluded);
+        assert_eq!(
+            record.id().unwrap().to_string(),
+            "5b0ffd9c-7b1e-4ac0-9d2b-3a0a4a7b9f10"
+        );
+    }
+
+    #[test]
+    fn a_disk_of_novas_survives_its_file() {
+        let disk = NovaDiskRecord {
+            id: DiskId::of_server(
+                &uuid::Uuid::from_u128(7),
+                NovaDiskRole::Ephemeral { number: 1 },
+            ),
+            role: NovaDiskRole::Ephemeral { number: 1 },
+            size_bytes: 65_537,
+        };
+        let record = DiskRecord {
+            device: "vdc".to_owned(),
+            is_boot: false,
+            is_deleted_on_termination: true,
+            is_excluded: true,
+            keeper: DiskKeeper::Nova(disk),
+        };
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!(json["nova"]["role"], "ephemeral");
+        assert_eq!(json["nova"]["number"], 1);
+        assert_eq!(serde_json::from_value::<DiskRecord>(json).unwrap(), record);
+    }
 }

@@ -16,6 +16,7 @@ mod datamover;
 mod objects;
 pub mod processes;
 mod site;
+mod stand_in;
 mod tenant;
 
 pub use api::{Api, wait_until};

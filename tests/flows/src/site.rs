@@ -123,6 +123,8 @@ impl Site {
                 transfers_per_flow: 2,
                 transfer_silence: Duration::from_secs(30),
                 cloud_patience: Duration::from_secs(30),
+                copy_patience: Duration::from_secs(30),
+                copied_drivers: Vec::new(),
                 compression: ImageCompression::Zstd,
                 volume_snapshot_name_template: "snapshot-%s".to_owned(),
             },

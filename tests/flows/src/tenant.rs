@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::unistd::{Whence, lseek};
+use serde_json::{Value, json};
 use services_keystone::{Keystone, KeystoneSettings, Method, NewTrust, Request, Service, Session};
 use services_keystone::{RetryPolicy, trust_create};
 use services_openstack::fake::FakeCloud;
-use services_openstack::ports::{NewPort, NewServer, NewServerDisk, NewVolume};
+use services_openstack::ports::{NewPort, NewServer, NewServerDisk, NewVolume, VolumeSource};
 use services_openstack::{Cloud, connect};
 use services_types::{
     FixedIp, NetworkId, ProjectId, SecurityGroupId, SecurityGroupRecord, ServerId, TrustId, UserId,
@@ -35,8 +36,16 @@ pub struct Tenant {
 pub struct ServerSpec {
     /// Display name.
     pub name: String,
-    /// Size of each volume, the boot volume first.
-    pub volumes_gib: Vec<u64>,
+    /// Its flavor, by name.
+    pub flavor: &'static str,
+    /// Made of the cloud's image, instead of booting from its first volume.
+    pub is_of_image: bool,
+    /// Type of each volume of 1 GiB, the boot volume first; `None` is the default.
+    pub volumes: Vec<Option<&'static str>>,
+    /// Numbers of those that their owner leaves out of backups.
+    pub left_out: Vec<usize>,
+    /// Volumes that exist, attached after the others.
+    pub attached: Vec<VolumeId>,
 }
 
 impl ServerSpec {
@@ -44,7 +53,23 @@ impl ServerSpec {
     pub fn with_two_disks(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            volumes_gib: vec![1, 1],
+            flavor: "fake.tiny",
+            is_of_image: false,
+            volumes: vec![None, None],
+            left_out: Vec::new(),
+            attached: Vec::new(),
+        }
+    }
+
+    /// Everything that a server can have: a root disk made of an image, an ephemeral disk and swap that
+    /// Nova keeps, and volumes that are reached in different ways.
+    pub fn with_disks_of_all_kinds(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            flavor: "fake.local",
+            is_of_image: true,
+            volumes: vec![None, Some("fake-share"), Some("fake-block")],
+            ..Self::with_two_disks(name)
         }
     }
 }
@@ -82,8 +107,7 @@ impl Tenant {
     pub async fn network(&self) -> NetworkId {
         let request =
             Request::new(Method::GET, Service::Network, &["networks"]).query("name", "private");
-        let answer = self.session.send(&request).await.unwrap();
-        let body: serde_json::Value = answer.json().unwrap();
+        let body = self.raw(&request).await;
         body["networks"][0]["id"].as_str().unwrap().parse().unwrap()
     }
 
@@ -130,10 +154,10 @@ impl Tenant {
         };
         let port = self.cloud.network().port_create(&port).await.unwrap();
         let mut disks = Vec::new();
-        for (number, size_gib) in spec.volumes_gib.iter().enumerate() {
-            let volume_id = self
-                .volume(&format!("{}-{number}", spec.name), *size_gib)
-                .await;
+        for (number, volume_type) in spec.volumes.iter().enumerate() {
+            let name = format!("{}-{number}", spec.name);
+            let is_left_out = spec.left_out.contains(&number);
+            let volume_id = self.volume_of_type(&name, *volume_type, is_left_out).await;
             let letter = char::from(b'a' + u8::try_from(number).unwrap());
             disks.push(NewServerDisk {
                 volume_id,
@@ -142,7 +166,19 @@ impl Tenant {
                 is_deleted_on_termination: false,
             });
         }
-        if let Some(boot) = disks.first() {
+        for volume_id in &spec.attached {
+            disks.push(NewServerDisk {
+                volume_id: volume_id.clone(),
+                device: format!(
+                    "vd{}",
+                    char::from(b'a' + u8::try_from(disks.len()).unwrap())
+                ),
+                boot_index: -1,
+                is_deleted_on_termination: false,
+            });
+        }
+        let boot = disks.first().filter(|_| !spec.is_of_image);
+        if let Some(boot) = boot {
             let storage = self.cloud.block_storage();
             storage
                 .volume_set_bootable(&boot.volume_id, true)
@@ -150,9 +186,10 @@ impl Tenant {
                 .unwrap();
         }
         let flavors = self.cloud.compute().flavors().await.unwrap();
+        let flavor = flavors.iter().find(|flavor| flavor.name == spec.flavor);
         let new = NewServer {
             name: spec.name.clone(),
-            flavor_id: flavors[0].id.clone().unwrap(),
+            flavor_id: flavor.unwrap().id.clone().unwrap(),
             port_ids: vec![port.id],
             disks,
             key_name: None,
@@ -161,7 +198,11 @@ impl Tenant {
             user_data: None,
             has_config_drive: false,
         };
-        let id = self.cloud.compute().server_create(&new).await.unwrap();
+        let id = if spec.is_of_image {
+            self.server_of_image(&new).await
+        } else {
+            self.cloud.compute().server_create(&new).await.unwrap()
+        };
         wait_until("the server to run", || async {
             self.cloud.compute().server_fetch(&id).await.unwrap().status == "ACTIVE"
         })
@@ -169,15 +210,49 @@ impl Tenant {
         id
     }
 
-    /// A free volume.
-    pub async fn volume(&self, name: &str, size_gib: u64) -> VolumeId {
+    /// Backstay itself makes no such servers, so its port to Nova has no way to.
+    async fn server_of_image(&self, new: &NewServer) -> ServerId {
+        let images = Request::new(Method::GET, Service::Image, &["images"]);
+        let images = self.raw(&images).await;
+        let disk = |disk: &NewServerDisk| {
+            json!({ "uuid": disk.volume_id, "source_type": "volume", "destination_type": "volume",
+                    "boot_index": -1, "delete_on_termination": false })
+        };
+        let body = json!({ "server": {
+            "name": new.name, "flavorRef": new.flavor_id, "imageRef": images["images"][0]["id"],
+            "networks": [{ "port": new.port_ids[0] }], "metadata": new.metadata,
+            "block_device_mapping_v2": new.disks.iter().map(disk).collect::<Vec<_>>(),
+        } });
+        let request = Request::new(Method::POST, Service::Compute, &["servers"]).body(body);
+        let made = self.raw(&request).await;
+        made["server"]["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    async fn raw(&self, request: &Request) -> Value {
+        let answer = self.session.send(request).await.unwrap();
+        assert!(answer.is_success(), "{}", answer.status());
+        answer.json().unwrap()
+    }
+
+    /// A free volume of 1 GiB.
+    pub async fn volume_of_type(
+        &self,
+        name: &str,
+        volume_type: Option<&str>,
+        is_left_out: bool,
+    ) -> VolumeId {
+        let mut metadata = BTreeMap::from([("kept".to_owned(), "yes".to_owned())]);
+        if is_left_out {
+            metadata.insert("exclude_from_backup".to_owned(), "True".to_owned());
+        }
         let new = NewVolume {
             name: name.to_owned(),
             description: String::new(),
-            size_gib,
-            volume_type: None,
+            size_gib: 1,
+            volume_type: volume_type.map(str::to_owned),
             availability_zone: None,
-            metadata: BTreeMap::from([("kept".to_owned(), "yes".to_owned())]),
+            metadata,
+            source: VolumeSource::Empty,
         };
         let id = self
             .cloud

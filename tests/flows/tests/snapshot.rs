@@ -45,7 +45,7 @@ async fn a_full_and_an_incremental_leave_one_cinder_snapshot_a_volume() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_incremental_whose_cinder_snapshot_is_gone_is_full_and_says_so() {
+async fn an_incremental_whose_cinder_snapshot_is_gone_is_compared_and_says_so() {
     let site = Site::start(SiteOptions::default()).await;
     let server = site.tenant.server(&ServerSpec::with_two_disks("db1")).await;
     let workload = site.workload(&[server]).await;
@@ -55,10 +55,10 @@ async fn an_incremental_whose_cinder_snapshot_is_gone_is_full_and_says_so() {
     }
     let next = site.snapshot(workload, false).await;
     assert_eq!(next.status, SnapshotStatus::Available);
-    assert_eq!(next.snapshot_type, SnapshotType::Full);
+    assert_eq!(next.snapshot_type, SnapshotType::Incremental);
     let warning = next.warning_msg.unwrap();
     assert!(
-        warning.contains("is gone: its disk is backed up in full"),
+        warning.contains("is gone: the volume was read whole and compared"),
         "{warning}"
     );
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use services_types::{
-    DiskRecord, FixedIp, FlavorRecord, NetworkRecord, NicRecord, SecurityGroupRecord, ServerId,
-    ServerRecord, SubnetRecord, Topology, VolumeRecord,
+    DiskId, DiskKeeper, DiskRecord, FixedIp, FlavorRecord, ImageRecord, NetworkRecord, NicRecord,
+    NovaDiskRecord, NovaDiskRole, SecurityGroupRecord, ServerId, ServerRecord, SubnetRecord,
+    Topology, VolumeRecord,
 };
 
 use crate::engine;
@@ -73,7 +74,8 @@ fn topology(server: &ServerId) -> Topology {
                 device: "vda".to_owned(),
                 is_boot: true,
                 is_deleted_on_termination: false,
-                volume,
+                is_excluded: false,
+                keeper: DiskKeeper::Volume(volume),
             }],
         }],
         networks: vec![NetworkRecord {
@@ -194,6 +196,47 @@ fn instance(server: &ServerId, snapshot: &str) -> Value {
                     "metadata": {"k": "v"}, "restore_size": 2_147_483_648_u64, "label": null,
                     "media": "disk", "image_id": "img-1", "image_name": "debian"}],
     })
+}
+
+/// Clients tell the boot disk of a server that was made of an image by the volume that it lacks.
+#[tokio::test]
+async fn a_disk_of_novas_own_is_shown_with_its_image_and_without_a_volume() {
+    let site = Site::start().await;
+    let tenant = site.tenant().await;
+    let server = tenant.server("web").await;
+    let mut topology = topology(&server);
+    let role = NovaDiskRole::Root;
+    let nova = NovaDiskRecord {
+        id: DiskId::of_server(&uuid::Uuid::from_u128(7), role),
+        role,
+        size_bytes: 1 << 30,
+    };
+    let recorded = &mut topology.servers[0];
+    recorded.image = Some(ImageRecord {
+        id: "img-2".parse().unwrap(),
+        name: "lab-guest".to_owned(),
+        properties: BTreeMap::from([("hw_qemu_guest_agent".to_owned(), "yes".to_owned())]),
+    });
+    recorded.disks[0].keeper = DiskKeeper::Nova(nova);
+    let excluded = DiskRecord {
+        is_excluded: true,
+        ..recorded.disks[0].clone()
+    };
+    recorded.disks.push(excluded);
+    let workload = tenant.workload("daily", &[&server]).await;
+    let made = take(&tenant, &workload, "", json!({"snapshot": {}})).await;
+    engine::begin_snapshot(&site.datastore, &[(&server, "web")], &topology).await;
+    let below = format!("snapshots/{}", made["id"].as_str().unwrap());
+    let shown = tenant.get(&below).await.ok(200)["snapshot"].clone();
+    let disks = &shown["instances"][0]["vdisks"];
+    assert_eq!(
+        disks[0],
+        json!({"vm_id": server.as_str(), "snapshot_id": shown["id"],
+               "volume_mountpoint": "/dev/vda", "metadata": {}, "restore_size": 1_073_741_824,
+               "label": null, "media": "disk", "image_id": "img-2", "image_name": "lab-guest",
+               "hw_qemu_guest_agent": "yes"})
+    );
+    assert_eq!(disks[1]["restore_size"], 0);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! A member server, as a record for the snapshot.
 
-use services_openstack::CloudError;
-use services_openstack::ports::{Port, Server, Volume, VolumeAttachment};
-use services_types::{DiskRecord, NicRecord, ServerId, ServerRecord, VolumeRecord};
+use services_openstack::ports::{Port, Server};
+use services_types::{ImageRecord, NicRecord, ServerId, ServerRecord};
 
+use super::disks;
 use crate::context::FlowContext;
 use crate::runner::StepFailure;
 
@@ -27,20 +27,14 @@ pub(crate) async fn server_record(
             "Server {id} runs on no host; start it once, or take it out"
         ))
     })?;
-    if let Some(image_id) = &server.image_id {
-        return Err(StepFailure::new(format!(
-            "Server {id} was booted from image {image_id}: its root disk is no Cinder volume and cannot be protected yet"
-        )));
-    }
     let mut metadata = server.metadata.clone();
     for key in OWN_METADATA {
         metadata.remove(key);
     }
     Ok(ServerRecord {
         nics: nics(cx, id).await?,
-        disks: disks(cx, id).await?,
-        // One made of an image was refused above.
-        image: None,
+        disks: disks::of_server(cx, &server, &host).await?,
+        image: image(cx, &server).await?,
         id: server.id,
         name: server.name,
         status: server.status,
@@ -105,75 +99,19 @@ fn nic(port: Port, floating_ip: Option<services_types::FloatingIpRecord>) -> Nic
     }
 }
 
-async fn disks(cx: &FlowContext, id: &ServerId) -> Result<Vec<DiskRecord>, StepFailure> {
-    let attached = cx.tenant().await?.compute().volume_attachments(id).await?;
-    let mut disks = Vec::with_capacity(attached.len());
-    for attachment in attached {
-        let fetched = cx
-            .tenant()
-            .await?
-            .block_storage()
-            .volume_fetch(&attachment.volume_id)
-            .await;
-        let volume = fetched.map_err(|error| volume_failure(id, &attachment, error))?;
-        disks.push(disk(volume, attachment)?);
-    }
-    disks.sort_by(|a, b| {
-        a.device
-            .len()
-            .cmp(&b.device.len())
-            .then_with(|| a.device.cmp(&b.device))
-    });
-    // Nova lists a volume-booted server's root like any other: it is the first device.
-    match disks.first_mut() {
-        Some(first) => first.is_boot = true,
-        None => {
-            return Err(StepFailure::new(format!(
-                "Server {id} has no volume that could be protected"
-            )));
-        }
-    }
-    Ok(disks)
-}
-
-fn volume_failure(id: &ServerId, attachment: &VolumeAttachment, error: CloudError) -> StepFailure {
-    if error.is_not_found() {
-        StepFailure::because(
-            format!(
-                "Volume {} of server {id} no longer exists in Cinder: detach it, then take the snapshot again",
-                attachment.volume_id
-            ),
-            &error,
-        )
-    } else {
-        error.into()
-    }
-}
-
-fn disk(volume: Volume, attachment: VolumeAttachment) -> Result<DiskRecord, StepFailure> {
-    if volume.is_encrypted {
-        return Err(StepFailure::new(format!(
-            "Unencrypted workload cannot have instance with encrypted Volume {}",
-            volume.id
-        )));
-    }
-    Ok(DiskRecord {
-        device: attachment.device.trim_start_matches("/dev/").to_owned(),
-        is_boot: false,
-        is_deleted_on_termination: attachment.is_deleted_on_termination,
-        volume: VolumeRecord {
-            id: volume.id,
-            name: volume.name,
-            description: volume.description,
-            size_gib: volume.size_gib,
-            volume_type: volume.volume_type,
-            availability_zone: volume.availability_zone,
-            is_bootable: volume.is_bootable,
-            is_multiattach: volume.is_multiattach,
-            is_encrypted: volume.is_encrypted,
-            metadata: volume.metadata,
-            image_metadata: volume.image_metadata,
-            attachment_id: attachment.attachment_id,
-        },
-    })
+/// What a server was made of, if an image; without name and properties if that is gone.
+async fn image(cx: &FlowContext, server: &Server) -> Result<Option<ImageRecord>, StepFailure> {
+    let Some(id) = server.image_id.clone() else {
+        return Ok(None);
+    };
+    let (name, properties) = match cx.tenant().await?.images().image_fetch(&id).await {
+        Ok(image) => (image.name, image.properties),
+        Err(error) if error.is_not_found() => Default::default(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(ImageRecord {
+        id,
+        name,
+        properties,
+    }))
 }

@@ -1,11 +1,14 @@
 //! What the engine can do: one folder a flow, one file a step.
 
 mod chain;
+mod disks;
+mod made_volumes;
 mod members;
 mod restore_create;
 mod snapshot_create;
 mod snapshot_delete;
 mod snapshot_verify;
+mod volume_connections;
 mod volume_snapshots;
 mod workload_delete;
 mod workload_lock;

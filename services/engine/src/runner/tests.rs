@@ -82,6 +82,8 @@ async fn context() -> Arc<FlowContext> {
             transfers_per_flow: 1,
             transfer_silence: second,
             cloud_patience: 600 * second,
+            copy_patience: 600 * second,
+            copied_drivers: Vec::new(),
             compression: ImageCompression::Zstd,
             volume_snapshot_name_template: "%s".to_owned(),
         },

@@ -13,7 +13,7 @@ use agent_contract::{
 };
 use agent_format::ObjectName;
 use futures::StreamExt;
-use services_types::VolumeId;
+use services_types::DiskId;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(800);
 
 /// One job for a datamover.
 pub(crate) struct Transfer {
-    /// What in this flow it is for: a volume's id, an image's name. With the verb it is the identity.
+    /// What in this flow it is for: a disk's id, an image's name. With the verb it is the identity.
     pub(crate) key: String,
     /// The host that has the source; another takes over where that is possible.
     pub(crate) host: String,
@@ -136,14 +136,14 @@ pub(crate) async fn merge_image(
     }
 }
 
-/// Stops the backup of this volume in this flow, and takes its image off the target, whole or not.
+/// Stops the backup of this disk in this flow, and takes its image off the target, whole or not.
 pub(crate) async fn drop_image(
     cx: &FlowContext,
     host: &str,
-    volume_id: &VolumeId,
+    disk_id: &DiskId,
     image: &ObjectName,
 ) -> Result<(), StepFailure> {
-    cancel(cx, "backup", host, volume_id).await?;
+    cancel(cx, "backup", host, disk_id).await?;
     remove_image(cx, host, image).await
 }
 
@@ -169,12 +169,12 @@ pub(crate) async fn cancel(
     cx: &FlowContext,
     verb: &str,
     host: &str,
-    volume_id: &VolumeId,
+    disk_id: &DiskId,
 ) -> Result<(), StepFailure> {
-    cancel_of(cx, verb, host, volume_id.as_str()).await
+    cancel_of(cx, verb, host, &disk_id.to_string()).await
 }
 
-/// As [`cancel`], of a transfer that is for something else than a volume.
+/// As [`cancel`], of a transfer that is for something else than a disk.
 pub(crate) async fn cancel_of(
     cx: &FlowContext,
     verb: &str,

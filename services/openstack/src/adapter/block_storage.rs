@@ -11,7 +11,9 @@ use services_types::{AttachmentId, ServerId, VolumeId, VolumeSnapshotId};
 use super::RestCloud;
 use super::block_storage_wire::{AttachmentBody, AttachmentSummary, SnapshotBody, VolumeBody};
 use super::client::{self, taken_back};
-use crate::ports::{Attachment, NewVolume, NewVolumeSnapshot, Volume, VolumeSnapshot};
+use crate::ports::{
+    Attachment, NewVolume, NewVolumeSnapshot, Volume, VolumeSnapshot, VolumeSource,
+};
 use crate::{BlockStorage, CloudError};
 
 fn request(method: Method, segments: &[&str]) -> Request {
@@ -71,14 +73,20 @@ impl BlockStorage for RestCloud {
 
     async fn volume_create(&self, new: &NewVolume) -> Result<VolumeId, CloudError> {
         let operation = format!("make volume {}", new.name);
-        let request = request(Method::POST, &["volumes"]).body(json!({ "volume": {
+        let mut volume = json!({
             "name": new.name,
             "description": new.description,
             "size": new.size_gib,
             "volume_type": new.volume_type,
             "availability_zone": new.availability_zone,
             "metadata": new.metadata,
-        } }));
+        });
+        match &new.source {
+            VolumeSource::Empty => {}
+            VolumeSource::Snapshot(id) => volume["snapshot_id"] = json!(id),
+            VolumeSource::Image(id) => volume["imageRef"] = json!(id),
+        }
+        let request = request(Method::POST, &["volumes"]).body(json!({ "volume": volume }));
         let created: Created<VolumeId> = self.client.fetch(request, "volume", &operation).await?;
         Ok(created.id)
     }

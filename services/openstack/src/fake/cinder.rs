@@ -8,6 +8,7 @@ use super::files;
 use super::item::{Item, Next};
 use super::server::{Call, Outcome, Reply};
 use super::state::{State, Who, new_id};
+use super::volume_kinds;
 
 pub(super) fn answer(state: &mut State, who: &Who, call: &Call) -> Outcome {
     let (method, path) = call.route();
@@ -108,22 +109,27 @@ fn volume_create(state: &mut State, who: &Who, call: &Call) -> Outcome {
             "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota.",
         ));
     }
+    let content = volume_kinds::content(state, who, call)?;
     let id = new_id();
     let path = files::volume_path(state.folder.path(), &id);
-    files::make(&path, size, state.file_owner).map_err(broken_disk)?;
+    volume_kinds::fill(state, &path, size, &content).map_err(broken_disk)?;
+    let volume_type = content.volume_type.as_deref();
+    let volume_type = volume_type.or(call.text("/volume/volume_type"));
+    let volume_type = volume_type.unwrap_or(volume_kinds::DEFAULT);
     let body = json!({
         "id": id,
         "name": call.text("/volume/name"),
         "description": call.text("/volume/description"),
         "status": "creating",
         "size": size,
-        "volume_type": call.text("/volume/volume_type").unwrap_or("fake"),
+        "volume_type": volume_type,
         "availability_zone": call.text("/volume/availability_zone").unwrap_or("nova"),
-        "bootable": "false",
-        "multiattach": false,
-        "encrypted": false,
+        "bootable": content.image_metadata.is_object().to_string(),
+        "multiattach": volume_type == volume_kinds::MULTI,
+        "encrypted": volume_type == volume_kinds::ENCRYPTED,
         "metadata": call.object("/volume/metadata"),
-        "volume_image_metadata": {},
+        "volume_image_metadata":
+            if content.image_metadata.is_object() { content.image_metadata } else { json!({}) },
         "attachments": [],
     });
     let mut item = Item::new(&who.project_id, body);
@@ -347,7 +353,11 @@ fn attachment_create(state: &mut State, who: &Who, call: &Call) -> Outcome {
         .to_owned();
     let item = volume(state, who, &volume_id)?;
     let status = item.status().to_owned();
-    if status != "available" {
+    volume_kinds::check_connector(
+        item.text("volume_type"),
+        &call.object("/attachment/connector"),
+    )?;
+    if !is_free(item) {
         return Err(bad_request(format!(
             "Invalid volume: Volume {volume_id} status must be available or downloading to reserve, but the current status is {status}."
         )));
@@ -359,21 +369,29 @@ fn attachment_create(state: &mut State, who: &Who, call: &Call) -> Outcome {
     ))
 }
 
+/// Nobody has it, or several may.
+pub(super) fn is_free(volume: &Item) -> bool {
+    let may_be_shared = volume.body["multiattach"] == json!(true);
+    volume.status() == "available" || may_be_shared && volume.status() == "in-use"
+}
+
 /// An attachment of a volume, for a server or for a host.
 pub(super) fn attach(state: &mut State, volume_id: &str, server_id: Value, status: &str) -> String {
     let id = new_id();
     let path = files::volume_path(state.folder.path(), volume_id);
-    let project_id = state
-        .volumes
-        .get(volume_id)
+    let volume = state.volumes.get(volume_id);
+    let project_id = volume
         .map(|item| item.project_id.clone())
         .unwrap_or_default();
+    let volume_type = volume.map(|item| item.text("volume_type").to_owned());
+    let connection_info =
+        volume_kinds::connection_info(&volume_type.unwrap_or_default(), volume_id, &path);
     let body = json!({
         "id": id,
         "volume_id": volume_id,
         "instance": server_id,
         "status": status,
-        "connection_info": { "driver_volume_type": "local", "device_path": path, "access_mode": "rw" },
+        "connection_info": connection_info,
     });
     state.attachments.add(&id, Item::new(&project_id, body));
     id

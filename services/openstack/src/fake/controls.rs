@@ -8,7 +8,7 @@ use actix_web::dev::ServerHandle;
 use chrono::{TimeDelta, Utc};
 use secrecy::SecretString;
 use services_keystone::{Interface, KeystoneSettings};
-use services_types::{VolumeId, VolumeSnapshotId};
+use services_types::{ServerId, VolumeId, VolumeSnapshotId};
 use tempfile::TempDir;
 
 use super::item::{Item, Items};
@@ -251,6 +251,12 @@ impl FakeCloud {
     /// Where a volume's bytes are.
     pub fn volume_path(&self, id: &VolumeId) -> PathBuf {
         files::volume_path(locked(&self.shared).folder.path(), id.as_str())
+    }
+
+    /// Where the bytes of a disk are that Nova keeps; `role` is `root`, `ephemeral0` or `swap`.
+    pub fn nova_disk_path(&self, id: &ServerId, device: &str, role: &str) -> PathBuf {
+        let state = locked(&self.shared);
+        files::nova_disk_path(state.folder.path(), id.as_str(), device, role)
     }
 
     /// Where a Cinder snapshot's bytes are.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::cinder;
 use super::item::{Item, Next};
+use super::nova_disks;
 use super::server::{Call, Outcome, Reply};
 use super::state::{State, Who, new_id};
 
@@ -89,6 +90,11 @@ fn server_create(state: &mut State, who: &Who, call: &Call) -> Outcome {
     let id = new_id();
     let mut body = server_body(&id, state.servers.iter().count(), &flavor, who, call);
     body["OS-EXT-SRV-ATTR:host"] = state.host_name.as_str().into();
+    body["own_disks"] = nova_disks::make(state, &id, &flavor, call)?;
+    body["image"] = match call.text("/server/imageRef") {
+        Some(image) => json!({ "id": image }),
+        None => json!(""),
+    };
     let mut item = Item::new(&who.project_id, body);
     match state.next_build_fault.take() {
         None => item.after_looks(state.looks, Next::Become("ACTIVE")),
@@ -142,7 +148,7 @@ fn check_volumes(state: &State, who: &Who, ids: &[String]) -> Result<(), Reply> 
                 "Block Device Mapping is Invalid: failed to get volume {id}."
             ))
         })?;
-        if volume.status() != "available" {
+        if !cinder::is_free(volume) {
             return Err(bad_request(format!(
                 "Invalid volume: volume {id} is {}",
                 volume.status()
@@ -170,7 +176,6 @@ fn server_body(id: &str, number: usize, flavor: &Value, who: &Who, call: &Call) 
         "metadata": call.object("/server/metadata"),
         "key_name": call.text("/server/key_name"),
         "config_drive": if config_drive { "True" } else { "" },
-        "image": "",
         "flavor": {
             "original_name": flavor["name"], "vcpus": flavor["vcpus"], "ram": flavor["ram"],
             "disk": flavor["disk"], "ephemeral": flavor["OS-FLV-EXT-DATA:ephemeral"],
@@ -205,7 +210,7 @@ fn looked_at(state: &mut State, who: &Who, id: &str) -> Option<Value> {
     }
     let mut body = state.servers.get(id)?.body.clone();
     if let Some(fields) = body.as_object_mut() {
-        fields.retain(|name, _| name != "disks" && name != "next_fault");
+        fields.retain(|name, _| !["disks", "own_disks", "next_fault"].contains(&name.as_str()));
         if !who.is_admin {
             fields.retain(|name, _| !name.starts_with("OS-EXT-SRV-ATTR:"));
         }
@@ -287,15 +292,18 @@ fn release(state: &mut State, id: &str) {
 pub(super) fn forget_server(state: &mut State, id: &str) {
     release(state, id);
     state.servers.remove(id);
+    nova_disks::remove(state, id);
 }
 
 fn volume_attachments(state: &mut State, who: &Who, id: &str) -> Outcome {
     let disks = server(state, who, id)?.body["disks"].clone();
     let attachments = attachments_of(state, id);
+    let own = nova_disks::letters(&server(state, who, id)?.body["own_disks"]);
+    let free: Vec<char> = ('a'..='z').filter(|letter| !own.contains(letter)).collect();
     let describe = |(number, disk): (usize, &Value)| {
         let volume_id = disk["uuid"].as_str()?;
         let (attachment_id, _) = attachments.iter().find(|(_, volume)| volume == volume_id)?;
-        let letter = char::from(b'a' + u8::try_from(number).ok()?);
+        let letter = free.get(number)?;
         Some(json!({
             "attachment_id": attachment_id, "volumeId": volume_id, "serverId": id,
             "device": format!("/dev/vd{letter}"), "delete_on_termination": disk["delete_on_termination"],

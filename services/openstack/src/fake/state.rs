@@ -159,11 +159,15 @@ impl State {
         self.add_user("backstay", &service, &["admin", "service"]);
         self.add_user("demo", &demo, &["member", "creator", "reader"]);
         self.add_user("other", &other, &["member", "creator", "reader"]);
-        for (name, vcpus, ram, disk) in [("fake.tiny", 1, 128, 1), ("fake.small", 1, 512, 2)] {
+        for (name, ram, disk, ephemeral, swap) in [
+            ("fake.tiny", 128, 1, 0, 0),
+            ("fake.small", 512, 2, 0, 0),
+            ("fake.local", 128, 1, 1, 1024),
+        ] {
             let id = new_id();
             let flavor = json!({
-                "id": id, "name": name, "vcpus": vcpus, "ram": ram, "disk": disk, "swap": 0,
-                "OS-FLV-EXT-DATA:ephemeral": 0, "os-flavor-access:is_public": true, "extra_specs": {},
+                "id": id, "name": name, "vcpus": 1, "ram": ram, "disk": disk, "swap": swap,
+                "OS-FLV-EXT-DATA:ephemeral": ephemeral, "os-flavor-access:is_public": true, "extra_specs": {},
             });
             self.flavors.add(&id, Item::new("", flavor));
         }
@@ -172,7 +176,10 @@ impl State {
             &image,
             Item::new(
                 "",
-                json!({ "id": image, "name": "fake-image", "status": "active" }),
+                json!({
+                    "id": image, "name": "fake-image", "status": "active", "visibility": "public",
+                    "min_disk": 0, "hw_qemu_guest_agent": "yes", "owner_specified.md5": "none",
+                }),
             ),
         );
         super::neutron::furnish(self, &service, &demo);

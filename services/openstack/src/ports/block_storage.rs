@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use services_types::{AttachmentId, ServerId, VolumeId, VolumeSnapshotId};
+use services_types::{AttachmentId, ImageId, ServerId, VolumeId, VolumeSnapshotId};
 
 use crate::CloudError;
 
@@ -41,7 +41,19 @@ pub struct Volume {
     pub attachments: Vec<(AttachmentId, Option<ServerId>)>,
 }
 
-/// A volume to be made, empty.
+/// What a new volume holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// Nothing: it reads as zeroes.
+    #[default]
+    Empty,
+    /// What a Cinder snapshot shows; the volume is of the snapshot's own type.
+    Snapshot(VolumeSnapshotId),
+    /// A Glance image; the volume is bootable and has the image's properties.
+    Image(ImageId),
+}
+
+/// A volume to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewVolume {
     /// Display name.
@@ -56,6 +68,8 @@ pub struct NewVolume {
     pub availability_zone: Option<String>,
     /// Volume metadata from the moment of creation.
     pub metadata: BTreeMap<String, String>,
+    /// What it holds when it is `available`.
+    pub source: VolumeSource,
 }
 
 /// A Cinder snapshot.
@@ -124,7 +138,7 @@ pub trait BlockStorage: Send + Sync {
         key: &str,
         value: &str,
     ) -> Result<Vec<Volume>, CloudError>;
-    /// Starts to make an empty volume.
+    /// Starts to make a volume.
     async fn volume_create(&self, new: &NewVolume) -> Result<VolumeId, CloudError>;
     /// Starts to delete a volume.
     async fn volume_delete(&self, id: &VolumeId) -> Result<(), CloudError>;
@@ -156,8 +170,8 @@ pub trait BlockStorage: Send + Sync {
     async fn snapshot_delete(&self, id: &VolumeSnapshotId) -> Result<(), CloudError>;
     /// One attachment with its connection.
     async fn attachment_fetch(&self, id: &AttachmentId) -> Result<Attachment, CloudError>;
-    /// Reserves a free volume for the host named in `connector` and connects it, for no server: nobody
-    /// else can attach it until the attachment is deleted.
+    /// Reserves a free volume for the host named in `connector` and exports it there, for no server:
+    /// nobody else can attach it until the attachment is deleted.
     async fn attachment_create(
         &self,
         volume_id: &VolumeId,

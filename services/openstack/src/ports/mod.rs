@@ -4,12 +4,14 @@
 
 mod block_storage;
 mod compute;
+mod images;
 mod network;
 
 pub use block_storage::{
-    Attachment, BlockStorage, NewVolume, NewVolumeSnapshot, Volume, VolumeSnapshot,
+    Attachment, BlockStorage, NewVolume, NewVolumeSnapshot, Volume, VolumeSnapshot, VolumeSource,
 };
 pub use compute::{Compute, NewServer, NewServerDisk, Server, VolumeAttachment};
+pub use images::{Image, Images};
 pub use network::{Network, NewPort, Port};
 
 /// Everything one identity can reach.
@@ -22,11 +24,4 @@ pub trait Cloud: Send + Sync {
     fn network(&self) -> &dyn Network;
     /// Glance.
     fn images(&self) -> &dyn Images;
-}
-
-/// Glance.
-#[async_trait::async_trait]
-pub trait Images: Send + Sync {
-    /// The image's name; not-found is an error of that kind.
-    async fn image_name(&self, id: &services_types::ImageId) -> Result<String, crate::CloudError>;
 }

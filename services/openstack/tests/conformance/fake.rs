@@ -18,6 +18,7 @@ pub(crate) fn site() -> Site {
         external_network: "external".to_owned(),
         image: "fake-image".to_owned(),
         flavor: "fake.tiny".to_owned(),
+        multiattach_type: "fake-multi".to_owned(),
         has_config_drives: true,
         has_rbd: false,
         keeper: Some(Arc::new(cloud)),

@@ -22,6 +22,7 @@ pub(crate) fn site() -> Site {
         external_network: "ext".to_owned(),
         image: "lab-guest".to_owned(),
         flavor: "lab.tiny".to_owned(),
+        multiattach_type: "ceph-multi".to_owned(),
         has_config_drives: false,
         has_rbd: true,
         keeper: None,

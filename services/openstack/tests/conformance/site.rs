@@ -29,6 +29,8 @@ pub(crate) struct Site {
     pub(crate) external_network: String,
     pub(crate) image: String,
     pub(crate) flavor: String,
+    /// A volume type for several servers at a time.
+    pub(crate) multiattach_type: String,
     /// Whether its compute hosts can make config drives (they need `genisoimage`).
     pub(crate) has_config_drives: bool,
     /// Whether attachments say where an RBD image is.

@@ -179,5 +179,6 @@ fn disk_entry(made: &Made<'_>) -> Result<DiskEntry, CommandError> {
         cluster_size: facts.cluster_size,
         data_bytes: facts.data_bytes,
         zero_bytes: facts.zero_bytes,
+        mark: None,
     })
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use services_db::SnapshotVm;
 use services_types::{
-    DiskRecord, FlavorRecord, NetworkRecord, NicRecord, ServerRecord, SnapshotId, SnapshotStatus,
-    SubnetRecord, Topology,
+    DiskKeeper, DiskRecord, FlavorRecord, NetworkRecord, NicRecord, NovaDiskRole, ServerRecord,
+    SnapshotId, SnapshotStatus, SubnetRecord, Topology, VolumeRecord,
 };
 use utoipa::ToSchema;
 
@@ -76,26 +76,34 @@ pub(crate) struct SubnetObject {
 pub(crate) struct DiskObject {
     vm_id: String,
     snapshot_id: String,
-    volume_id: String,
-    volume_name: String,
-    /// In GiB, as Cinder counts.
-    volume_size: u64,
-    volume_type: Option<String>,
-    availability_zone: Option<String>,
+    /// Left out for a disk of Nova's own.
+    #[serde(flatten)]
+    volume: Option<VolumeObject>,
     /// `/dev/vda`
     volume_mountpoint: String,
     metadata: BTreeMap<String, String>,
-    /// In bytes.
+    /// In bytes; 0 for a disk that its owner has left out.
     restore_size: u64,
     label: Option<String>,
     media: &'static str,
-    /// What a boot volume was made of.
+    /// What a boot disk was made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hw_qemu_guest_agent: Option<String>,
+}
+
+/// What only a Cinder volume has.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VolumeObject {
+    volume_id: String,
+    volume_name: String,
+    /// In GiB, as Cinder counts.
+    volume_size: u64,
+    volume_type: Option<String>,
+    availability_zone: Option<String>,
 }
 
 /// The servers as they were recorded, with the state that their part of the snapshot is in; just
@@ -258,24 +266,52 @@ impl NetworkObject {
 
 impl DiskObject {
     fn new(disk: &DiskRecord, server: &ServerRecord, snapshot_id: SnapshotId) -> Self {
-        let volume = &disk.volume;
-        let of_image = |key: &str| volume.image_metadata.get(key).cloned();
+        let volume = disk.volume();
+        let of_image = |key: &str| match &disk.keeper {
+            DiskKeeper::Volume(volume) => volume.image_metadata.get(key).cloned(),
+            DiskKeeper::Nova(nova) => of_server_image(server, nova.role, key),
+        };
+        let size_bytes = match &disk.keeper {
+            DiskKeeper::Volume(volume) => volume.size_gib.saturating_mul(BYTES_PER_GIB),
+            DiskKeeper::Nova(nova) => nova.size_bytes,
+        };
         Self {
             vm_id: server.id.to_string(),
             snapshot_id: snapshot_id.to_string(),
-            volume_id: volume.id.to_string(),
-            volume_name: volume.name.clone(),
-            volume_size: volume.size_gib,
-            volume_type: volume.volume_type.clone(),
-            availability_zone: volume.availability_zone.clone(),
+            volume: volume.map(VolumeObject::new),
             volume_mountpoint: format!("/dev/{}", disk.device),
-            metadata: volume.metadata.clone(),
-            restore_size: volume.size_gib.saturating_mul(BYTES_PER_GIB),
+            metadata: volume
+                .map(|volume| volume.metadata.clone())
+                .unwrap_or_default(),
+            restore_size: if disk.is_excluded { 0 } else { size_bytes },
             label: None,
             media: "disk",
             image_id: of_image("image_id"),
             image_name: of_image("image_name"),
             hw_qemu_guest_agent: of_image("hw_qemu_guest_agent"),
         }
+    }
+}
+
+impl VolumeObject {
+    fn new(volume: &VolumeRecord) -> Self {
+        Self {
+            volume_id: volume.id.to_string(),
+            volume_name: volume.name.clone(),
+            volume_size: volume.size_gib,
+            volume_type: volume.volume_type.clone(),
+            availability_zone: volume.availability_zone.clone(),
+        }
+    }
+}
+
+/// What a root disk was made of; no other disk of Nova's is made of an image.
+fn of_server_image(server: &ServerRecord, role: NovaDiskRole, key: &str) -> Option<String> {
+    let image = server.image.as_ref();
+    let image = image.filter(|_| role == NovaDiskRole::Root)?;
+    match key {
+        "image_id" => Some(image.id.to_string()),
+        "image_name" => Some(image.name.clone()),
+        _ => image.properties.get(key).cloned(),
     }
 }

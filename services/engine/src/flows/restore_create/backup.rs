@@ -3,7 +3,7 @@
 use agent_contract::ImageDigests;
 use agent_format::ObjectName;
 use serde::{Deserialize, Serialize};
-use services_types::{ServerId, Topology, VolumeId};
+use services_types::{DiskId, ServerId, Topology};
 
 /// All that a restore needs of a backup.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub(super) struct Backup {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct BackupDisk {
     pub(super) server_id: ServerId,
-    pub(super) volume_id: VolumeId,
+    pub(super) disk_id: DiskId,
     /// True size, whatever QCOW2 rounds it to.
     pub(super) size_bytes: u64,
     /// Newest image first, the full one last.

@@ -1,15 +1,15 @@
 //! Makes the servers on their volumes and ports, and waits until they run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use services_openstack::gone_is_fine;
 use services_openstack::ports::{NewServer, NewServerDisk, Server};
-use services_types::{FlavorId, PortId, ServerId, ServerRecord, VolumeId};
+use services_types::{DiskId, FlavorId, PortId, ServerId, ServerRecord};
 
 use super::create_flavors::CreateFlavors;
 use super::create_ports::CreatePorts;
-use super::create_volumes::{CreateVolumes, NewDisk};
+use super::create_volumes::{CreateVolumes, NewDisk, new_disk};
 use super::mark;
 use super::plan_restore::PlanRestore;
 use crate::FlowContext;
@@ -42,6 +42,7 @@ impl Step for CreateServers {
             })
             .collect();
         let mut servers = BTreeMap::new();
+        let shared = shared_disks(&plan.servers);
         for original in &plan.servers {
             let id = match made.remove(&original.id) {
                 Some(id) => id,
@@ -50,6 +51,14 @@ impl Step for CreateServers {
                     cx.tenant().await?.compute().server_create(&new).await?
                 }
             };
+            // Cinder gives a volume to one server after the other.
+            if original
+                .disks
+                .iter()
+                .any(|disk| disk.id().is_ok_and(|it| shared.contains(&it)))
+            {
+                until_active(cx, &id).await?;
+            }
             servers.insert(original.id.clone(), id);
         }
         for id in servers.values() {
@@ -136,18 +145,14 @@ fn port(ports: &BTreeMap<PortId, PortId>, id: &PortId) -> Result<PortId, StepFai
 
 fn disks(
     original: &ServerRecord,
-    volumes: &BTreeMap<VolumeId, NewDisk>,
+    volumes: &BTreeMap<DiskId, NewDisk>,
 ) -> Result<Vec<NewServerDisk>, StepFailure> {
     original
         .disks
         .iter()
         .map(|disk| {
-            let new = volumes.get(&disk.volume.id).ok_or_else(|| {
-                StepFailure::new(format!(
-                    "No new volume stands for volume {}",
-                    disk.volume.id
-                ))
-            })?;
+            let bad = |e| StepFailure::because("The backup has a disk with a bad id", &e);
+            let new = new_disk(volumes, &disk.id().map_err(bad)?)?;
             Ok(NewServerDisk {
                 volume_id: new.volume_id.clone(),
                 device: disk.device.clone(),
@@ -156,6 +161,14 @@ fn disks(
             })
         })
         .collect()
+}
+
+/// Disks that several of the servers have.
+fn shared_disks(servers: &[ServerRecord]) -> BTreeSet<DiskId> {
+    let mut seen = BTreeSet::new();
+    let all = servers.iter().flat_map(|server| &server.disks);
+    let ids = all.filter_map(|disk| disk.id().ok());
+    ids.filter(|id| !seen.insert(*id)).collect()
 }
 
 async fn until_active(cx: &StepContext, id: &ServerId) -> Result<(), StepFailure> {

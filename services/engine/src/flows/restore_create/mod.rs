@@ -4,8 +4,10 @@
 //! 2. What will be made is decided from the backup and from what the project has now; what stands in
 //!    the way is said before anything is made.
 //! 3. Security groups and flavors that are gone are made again.
-//! 4. Empty volumes are made and reserved, so that nobody attaches half a disk; datamovers fill them,
-//!    checking every cluster against its digest; then they are released.
+//! 4. Empty volumes are made and reserved, so that nobody attaches half a disk; hosts are connected to
+//!    those that they do not reach by themselves; datamovers fill them, checking every cluster against its
+//!    digest; then they are released. Disks that Nova kept become volumes too. What was left out of the
+//!    backup is made empty, a boot disk of its image.
 //! 5. Ports with the old addresses, then servers.
 //! 6. The workload's members become the new servers, and the restore is published.
 //!
@@ -14,18 +16,22 @@
 
 mod backup;
 mod choose_hosts;
+mod connect_volumes;
 mod create_flavors;
 mod create_ports;
 mod create_security_groups;
 mod create_servers;
 mod create_volumes;
+mod disconnect_volumes;
 mod fill_volumes;
 mod plan;
 mod plan_restore;
+mod planned_volumes;
 mod publish;
 mod read_backup;
 mod release_volumes;
 mod remove_marks;
+mod undo_connections;
 mod undo_fills;
 mod undo_flavors;
 mod undo_ports;
@@ -51,8 +57,11 @@ pub(super) fn steps() -> Steps {
         .then(create_flavors::CreateFlavors)
         .then(undo_volumes::UndoVolumes)
         .then(create_volumes::CreateVolumes)
+        .then(undo_connections::UndoConnections)
+        .then(connect_volumes::ConnectVolumes)
         .then(undo_fills::UndoFills)
         .then(fill_volumes::FillVolumes)
+        .then(disconnect_volumes::DisconnectVolumes)
         .then(release_volumes::ReleaseVolumes)
         .then(undo_ports::UndoPorts)
         .then(create_ports::CreatePorts)

@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use services_types::{
-    FlavorId, FlavorRecord, NetworkId, SecurityGroupId, SecurityGroupRecord, ServerId,
-    ServerRecord, SubnetId, Topology,
+    DiskRecord, FlavorId, FlavorRecord, ImageId, NetworkId, NovaDiskRole, SecurityGroupId,
+    SecurityGroupRecord, ServerId, ServerRecord, SubnetId, Topology,
 };
+
+use super::backup::Backup;
+use super::planned_volumes::{self, PlannedVolume};
 
 /// What the project has now, as far as it matters.
 #[derive(Clone, Debug, Default)]
@@ -26,12 +29,17 @@ pub(super) struct Facts {
     pub(super) groups_by_name: BTreeMap<String, Vec<SecurityGroupId>>,
     /// Of the backup's key pairs, those that the owner still has.
     pub(super) key_pairs: BTreeSet<String>,
+    /// Of the images that disks must be made of again, those that exist.
+    pub(super) images: BTreeSet<ImageId>,
 }
 
 /// What will be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RestorePlan {
+    /// As they were, with the flavors that they need now.
     pub(super) servers: Vec<ServerRecord>,
+    /// A volume attached to two of them stands here once.
+    pub(super) volumes: Vec<PlannedVolume>,
     /// For each original group: the one that stands for it, or nothing if it must be made.
     pub(super) groups: BTreeMap<SecurityGroupId, Option<SecurityGroupId>>,
     /// Groups to be made.
@@ -43,11 +51,18 @@ pub(super) struct RestorePlan {
 }
 
 /// Decides; what stands in the way is said all at once.
-pub(super) fn decide(topology: &Topology, facts: &Facts) -> Result<RestorePlan, Vec<String>> {
+pub(super) fn decide(backup: &Backup, facts: &Facts) -> Result<RestorePlan, Vec<String>> {
+    let topology = &backup.topology;
     let mut obstacles = obstacles(topology, facts);
-    let mut warnings = Vec::new();
     let mut servers = topology.servers.clone();
+    let volumes = planned_volumes::planned(&servers, &backup.disks, &facts.images);
+    let volumes = volumes.unwrap_or_else(|found| {
+        obstacles.extend(found);
+        Vec::new()
+    });
+    let mut warnings = planned_volumes::warnings(&servers);
     for server in &mut servers {
+        leave_disks_to_volumes(server);
         if let Some(key) = server
             .key_name
             .take_if(|key| !facts.key_pairs.contains(key))
@@ -84,6 +99,7 @@ pub(super) fn decide(topology: &Topology, facts: &Facts) -> Result<RestorePlan, 
         .collect();
     Ok(RestorePlan {
         servers,
+        volumes,
         groups,
         new_groups,
         flavors,
@@ -129,6 +145,19 @@ fn obstacles(topology: &Topology, facts: &Facts) -> Vec<String> {
     obstacles
 }
 
+/// What the flavor gave beside the root disk is restored as volumes: a flavor that gave it again would
+/// add empty disks, before them in the guest's order.
+fn leave_disks_to_volumes(server: &mut ServerRecord) {
+    let beside = |disk: &&DiskRecord| {
+        disk.nova()
+            .is_some_and(|nova| nova.role != NovaDiskRole::Root)
+    };
+    if server.disks.iter().any(|disk| beside(&disk)) {
+        server.flavor.ephemeral_gib = 0;
+        server.flavor.swap_mib = 0;
+    }
+}
+
 /// The same group if it stands, else the only one of its name.
 fn group_for(group: &SecurityGroupRecord, facts: &Facts) -> Option<SecurityGroupId> {
     if facts.groups_by_id.contains(&group.id) {
@@ -167,8 +196,13 @@ fn flavor_for(wanted: &FlavorRecord, offered: &[FlavorRecord]) -> Option<FlavorI
 
 #[cfg(test)]
 mod tests {
-    use services_types::{FixedIp, NetworkRecord, NicRecord, SubnetRecord};
+    use services_types::{
+        DiskId, DiskKeeper, FixedIp, ImageRecord, NetworkRecord, NicRecord, NovaDiskRecord,
+        SubnetRecord,
+    };
 
+    use super::super::backup::BackupDisk;
+    use super::super::planned_volumes::Content;
     use super::*;
 
     fn flavor(id: Option<&str>, name: &str, ram_mib: u32) -> FlavorRecord {
@@ -195,6 +229,13 @@ mod tests {
     }
 
     /// One server on one network, in groups `default` and `web`.
+    fn backup() -> Backup {
+        Backup {
+            topology: topology(),
+            disks: Vec::new(),
+        }
+    }
+
     fn topology() -> Topology {
         let nic = NicRecord {
             port_id: "port".parse().unwrap(),
@@ -264,12 +305,13 @@ mod tests {
             groups_by_id: ["g-default".parse().unwrap(), "g-web".parse().unwrap()].into(),
             groups_by_name: BTreeMap::new(),
             key_pairs: ["key".to_owned()].into(),
+            images: BTreeSet::new(),
         }
     }
 
     #[test]
     fn what_stands_is_used() {
-        let plan = decide(&topology(), &facts()).unwrap();
+        let plan = decide(&backup(), &facts()).unwrap();
         assert_eq!(plan.new_groups, []);
         assert_eq!(
             plan.groups[&"g-web".parse().unwrap()],
@@ -288,7 +330,7 @@ mod tests {
             standing_servers: ["server".parse().unwrap()].into(),
             ..facts()
         };
-        let obstacles = decide(&topology(), &facts).unwrap_err();
+        let obstacles = decide(&backup(), &facts).unwrap_err();
         assert!(
             obstacles[0].contains("Server db1 (server) still exists"),
             "{obstacles:?}"
@@ -302,7 +344,7 @@ mod tests {
             networks: BTreeSet::new(),
             ..facts()
         };
-        assert_eq!(decide(&topology(), &facts).unwrap_err().len(), 2);
+        assert_eq!(decide(&backup(), &facts).unwrap_err().len(), 2);
     }
 
     #[test]
@@ -311,7 +353,7 @@ mod tests {
             subnets: BTreeSet::new(),
             ..facts()
         };
-        let obstacles = decide(&topology(), &facts).unwrap_err();
+        let obstacles = decide(&backup(), &facts).unwrap_err();
         assert!(obstacles[0].contains("Subnet 10.0.0.0/24"), "{obstacles:?}");
     }
 
@@ -320,13 +362,13 @@ mod tests {
         let mut facts = facts();
         facts.groups_by_id.remove(&"g-web".parse().unwrap());
         assert_eq!(
-            decide(&topology(), &facts).unwrap().new_groups,
+            decide(&backup(), &facts).unwrap().new_groups,
             [group("g-web", "web")]
         );
         facts
             .groups_by_name
             .insert("web".to_owned(), vec!["new".parse().unwrap()]);
-        let plan = decide(&topology(), &facts).unwrap();
+        let plan = decide(&backup(), &facts).unwrap();
         assert_eq!(
             plan.groups[&"g-web".parse().unwrap()],
             Some("new".parse().unwrap())
@@ -334,7 +376,7 @@ mod tests {
         // Two of that name: neither is known to be the right one.
         let two = vec!["new".parse().unwrap(), "other".parse().unwrap()];
         facts.groups_by_name.insert("web".to_owned(), two);
-        assert_eq!(decide(&topology(), &facts).unwrap().new_groups.len(), 1);
+        assert_eq!(decide(&backup(), &facts).unwrap().new_groups.len(), 1);
     }
 
     #[test]
@@ -343,7 +385,7 @@ mod tests {
             flavors: vec![flavor(Some("f"), "small", 512)],
             ..facts()
         };
-        let plan = decide(&topology(), &facts).unwrap();
+        let plan = decide(&backup(), &facts).unwrap();
         assert_eq!(plan.flavors[&"server".parse().unwrap()], None);
     }
 
@@ -353,12 +395,129 @@ mod tests {
             key_pairs: BTreeSet::new(),
             ..facts()
         };
-        let plan = decide(&topology(), &facts).unwrap();
+        let plan = decide(&backup(), &facts).unwrap();
         assert_eq!(plan.servers[0].key_name, None);
         assert!(
             plan.warnings[0].contains("Key pair key is gone"),
             "{:?}",
             plan.warnings
         );
+    }
+
+    fn disk(device: &str, role: NovaDiskRole) -> (DiskRecord, BackupDisk) {
+        let nova = NovaDiskRecord {
+            id: DiskId::of_server(&uuid::Uuid::from_u128(1), role),
+            role,
+            size_bytes: (1 << 30) + 1,
+        };
+        let in_backup = BackupDisk {
+            server_id: "server".parse().unwrap(),
+            disk_id: nova.id,
+            size_bytes: nova.size_bytes,
+            chain: Vec::new(),
+            digests: Vec::new(),
+        };
+        let record = DiskRecord {
+            device: device.to_owned(),
+            is_boot: role == NovaDiskRole::Root,
+            is_deleted_on_termination: true,
+            is_excluded: false,
+            keeper: DiskKeeper::Nova(nova),
+        };
+        (record, in_backup)
+    }
+
+    /// The server was made of an image, and has an ephemeral disk.
+    fn backup_of_image() -> Backup {
+        let mut backup = backup();
+        let server = &mut backup.topology.servers[0];
+        server.flavor.ephemeral_gib = 1;
+        server.image = Some(ImageRecord {
+            id: "image".parse().unwrap(),
+            name: "debian".to_owned(),
+            properties: [("hw_disk_bus".to_owned(), "scsi".to_owned())].into(),
+        });
+        let ephemeral = NovaDiskRole::Ephemeral { number: 0 };
+        for (record, in_backup) in [disk("vda", NovaDiskRole::Root), disk("vdb", ephemeral)] {
+            server.disks.push(record);
+            backup.disks.push(in_backup);
+        }
+        backup
+    }
+
+    #[test]
+    fn disks_that_nova_kept_become_volumes_and_the_flavor_gives_them_no_more() {
+        let plan = decide(&backup_of_image(), &facts()).unwrap();
+        let told: Vec<_> = plan
+            .volumes
+            .iter()
+            .map(|it| (it.name.as_str(), it.size_gib, it.is_bootable, &it.content))
+            .collect();
+        let content = &Content::Backup;
+        assert_eq!(
+            told,
+            [
+                ("db1-root", 2, true, content),
+                ("db1-ephemeral0", 2, false, content)
+            ]
+        );
+        let properties = &plan.volumes[0].image_metadata;
+        assert_eq!(properties["hw_disk_bus"], "scsi");
+        assert_eq!(properties["image_id"], "image");
+        assert_eq!(plan.volumes[1].image_metadata, BTreeMap::new());
+        // A flavor without an ephemeral disk is there.
+        assert_eq!(plan.servers[0].flavor.ephemeral_gib, 0);
+        assert_eq!(
+            plan.flavors[&"server".parse().unwrap()],
+            Some("f".parse().unwrap())
+        );
+        assert!(plan.warnings[0].contains("vda (root), vdb (ephemeral0)"));
+    }
+
+    #[test]
+    fn a_boot_disk_that_was_left_out_is_made_of_its_image_again_or_stands_in_the_way() {
+        let mut backup = backup_of_image();
+        backup.topology.servers[0].disks[0].is_excluded = true;
+        backup.disks.remove(0);
+        let obstacles = decide(&backup, &facts()).unwrap_err();
+        assert!(obstacles[0].contains("is gone"), "{obstacles:?}");
+        let facts = Facts {
+            images: ["image".parse().unwrap()].into(),
+            ..facts()
+        };
+        let plan = decide(&backup, &facts).unwrap();
+        assert_eq!(
+            plan.volumes[0].content,
+            Content::Image("image".parse().unwrap())
+        );
+        backup.topology.servers[0].image = None;
+        let obstacles = decide(&backup, &facts).unwrap_err();
+        assert!(obstacles[0].contains("of no image"), "{obstacles:?}");
+    }
+
+    #[test]
+    fn another_disk_that_was_left_out_comes_back_empty() {
+        let mut backup = backup_of_image();
+        backup.topology.servers[0].disks[1].is_excluded = true;
+        backup.disks.remove(1);
+        let plan = decide(&backup, &facts()).unwrap();
+        assert_eq!(plan.volumes[1].content, Content::Nothing);
+        assert_eq!(plan.volumes[1].size_gib, 2);
+    }
+
+    #[test]
+    fn a_disk_that_is_missing_from_the_backup_stands_in_the_way() {
+        let mut backup = backup_of_image();
+        backup.disks.clear();
+        assert_eq!(decide(&backup, &facts()).unwrap_err().len(), 2);
+    }
+
+    #[test]
+    fn a_disk_of_two_servers_is_one_volume() {
+        let mut backup = backup_of_image();
+        let mut other = backup.topology.servers[0].clone();
+        other.id = "other".parse().unwrap();
+        backup.topology.servers.push(other);
+        assert_eq!(decide(&backup, &facts()).unwrap().volumes.len(), 2);
     }
 }

@@ -7,6 +7,7 @@ use services_openstack::CloudError;
 use services_types::Topology;
 
 use super::plan::{Facts, RestorePlan, decide};
+use super::planned_volumes::images_needed;
 use super::read_backup::ReadBackup;
 use crate::runner::{Step, StepContext, StepFailure};
 
@@ -22,7 +23,7 @@ impl Step for PlanRestore {
     async fn run(&self, cx: &StepContext) -> Result<RestorePlan, StepFailure> {
         let backup = cx.output_of::<ReadBackup>()?;
         let facts = facts(cx, &backup.topology).await?;
-        decide(&backup.topology, &facts).map_err(|obstacles| StepFailure::new(obstacles.join("\n")))
+        decide(&backup, &facts).map_err(|obstacles| StepFailure::new(obstacles.join("\n")))
     }
 }
 
@@ -43,6 +44,12 @@ async fn facts(cx: &StepContext, topology: &Topology) -> Result<Facts, StepFailu
             && compute.has_key_pair(key).await?
         {
             facts.key_pairs.insert(key.clone());
+        }
+    }
+    for id in images_needed(&topology.servers) {
+        let images = cx.tenant().await?.images();
+        if found(images.image_fetch(&id).await)?.is_some() {
+            facts.images.insert(id);
         }
     }
     networks(cx, topology, &mut facts).await?;

@@ -5,8 +5,8 @@ use agent_format::manifest::{DiskEntry, Manifest};
 use async_trait::async_trait;
 use serde::Deserialize;
 use services_types::{
-    NetworkRecord, RouterRecord, SecurityGroupRecord, ServerRecord, SnapshotId, SubnetRecord,
-    Topology, WorkloadId,
+    DiskId, NetworkRecord, RouterRecord, SecurityGroupRecord, ServerRecord, SnapshotId,
+    SubnetRecord, Topology, WorkloadId,
 };
 
 use super::backup::{Backup, BackupDisk};
@@ -77,7 +77,7 @@ fn backup_disk(disk: &DiskEntry, older: &[Manifest]) -> Result<BackupDisk, StepF
     let chain = chain::entries(disk, older)?;
     Ok(BackupDisk {
         server_id: disk.vm_id.to_string().parse().map_err(bad)?,
-        volume_id: disk.resource_id.to_string().parse().map_err(bad)?,
+        disk_id: DiskId::from_uuid(disk.resource_id.0),
         size_bytes: disk.size_bytes,
         chain: chain.iter().map(|entry| entry.image.name.clone()).collect(),
         digests: chain.into_iter().map(chain::digests).collect(),

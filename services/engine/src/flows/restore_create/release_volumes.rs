@@ -1,17 +1,17 @@
 //! Ends the reservation of the filled volumes and makes them what their originals were.
 
 use async_trait::async_trait;
-use services_openstack::gone_is_fine;
-use services_openstack::ports::Volume;
 use services_types::VolumeId;
 
-use super::create_volumes::{CreateVolumes, marked, record};
+use super::create_volumes::{CreateVolumes, new_disk};
 use super::plan_restore::PlanRestore;
-use crate::FlowContext;
+use super::planned_volumes::Content;
+use crate::flows::made_volumes::{marked, release};
 use crate::runner::{Step, StepContext, StepFailure};
 use crate::wait::wait_for;
 
-/// Releases every volume, and gives it its bootable flag and image properties.
+/// Releases every volume, and gives it its bootable flag and image properties. One that was made of an
+/// image has them already.
 #[derive(Debug)]
 pub(super) struct ReleaseVolumes;
 
@@ -21,36 +21,28 @@ impl Step for ReleaseVolumes {
     type Output = ();
 
     async fn run(&self, cx: &StepContext) -> Result<(), StepFailure> {
-        let plan = cx.output_of::<PlanRestore>()?;
         for volume in marked(cx).await? {
             release(cx, &volume).await?;
         }
-        for (original, new) in cx.output_of::<CreateVolumes>()? {
-            let original = record(&plan.servers, &original)?;
-            until_available(cx, &new.volume_id).await?;
-            let storage = cx.tenant().await?.block_storage();
-            if original.is_bootable {
-                storage.volume_set_bootable(&new.volume_id, true).await?;
+        let made = cx.output_of::<CreateVolumes>()?;
+        for planned in cx.output_of::<PlanRestore>()?.volumes {
+            let id = &new_disk(&made, &planned.disk_id)?.volume_id;
+            until_available(cx, id).await?;
+            if matches!(planned.content, Content::Image(_)) {
+                continue;
             }
-            if !original.image_metadata.is_empty() {
+            let storage = cx.tenant().await?.block_storage();
+            if planned.is_bootable {
+                storage.volume_set_bootable(id, true).await?;
+            }
+            if !planned.image_metadata.is_empty() {
                 storage
-                    .volume_set_image_metadata(&new.volume_id, &original.image_metadata)
+                    .volume_set_image_metadata(id, &planned.image_metadata)
                     .await?;
             }
         }
         Ok(())
     }
-}
-
-/// Deletes the attachments that are for no server: ours.
-pub(super) async fn release(cx: &FlowContext, volume: &Volume) -> Result<(), StepFailure> {
-    for (attachment, server) in &volume.attachments {
-        if server.is_none() {
-            let storage = cx.tenant().await?.block_storage();
-            gone_is_fine(storage.attachment_delete(attachment).await)?;
-        }
-    }
-    Ok(())
 }
 
 async fn until_available(cx: &StepContext, id: &VolumeId) -> Result<(), StepFailure> {

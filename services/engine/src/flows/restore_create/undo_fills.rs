@@ -25,19 +25,18 @@ impl Step for UndoFills {
         let hosts = cx.output_of::<ChooseHosts>()?;
         for disk in cx.output_of::<ReadBackup>()?.disks {
             let host = host_of(&hosts, &disk.server_id)?;
-            let Err(failure) = transfers::cancel(cx, "restore", &host, &disk.volume_id).await
-            else {
+            let Err(failure) = transfers::cancel(cx, "restore", &host, &disk.disk_id).await else {
                 continue;
             };
             if failure.gives_up_flow {
                 return Err(failure);
             }
             // The volume's own undo says whether it could be removed all the same.
-            warn!(volume_id = %disk.volume_id, reason = failure.operator_message,
+            warn!(disk_id = %disk.disk_id, reason = failure.operator_message,
                 "the filling of a volume could not be stopped");
             cx.leave_behind(format!(
                 "host {host} may still be filling the volume that was to stand for {}",
-                disk.volume_id
+                disk.disk_id
             ));
         }
         Ok(())

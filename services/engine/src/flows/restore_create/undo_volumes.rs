@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::create_volumes::{marked, remove};
+use crate::flows::made_volumes::{marked, remove};
 use crate::runner::{Step, StepContext, StepFailure};
 
 /// Releases and removes every volume that carries this flow's mark.

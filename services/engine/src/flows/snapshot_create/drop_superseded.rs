@@ -1,15 +1,18 @@
-//! Keeps the new Cinder snapshots for the next incremental and removes all older ones of the workload.
+//! Keeps the new Cinder snapshots for the next incremental, where that can make use of them, and removes
+//! all others of the workload.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use services_types::{VolumeId, VolumeSnapshotId};
 use tracing::warn;
 
+use super::plan_disks::PlanDisks;
 use super::take_volume_snapshots::TakeVolumeSnapshots;
 use crate::flows::volume_snapshots;
 use crate::runner::{Step, StepContext, StepFailure};
 
-/// Leaves one Cinder snapshot a volume. What cannot be removed is a warning, and is tried again by
+/// Leaves one Cinder snapshot a volume at most. What cannot be removed is a warning, and is tried again by
 /// the next snapshot: a complete backup is not thrown away for it.
 #[derive(Debug)]
 pub(super) struct DropSuperseded;
@@ -21,7 +24,7 @@ impl Step for DropSuperseded {
     type Output = Vec<String>;
 
     async fn run(&self, cx: &StepContext) -> Result<Vec<String>, StepFailure> {
-        let taken = cx.output_of::<TakeVolumeSnapshots>()?;
+        let taken = kept(cx)?;
         let kept: BTreeSet<_> = taken.values().cloned().collect();
         let mut warnings = Vec::new();
         // What the database knows of, and what carries our mark: a crash may have parted the two. The
@@ -75,4 +78,16 @@ impl Step for DropSuperseded {
             .volume_anchors_forget(cx.claim(), taken.into_values().collect())
             .await?)
     }
+}
+
+/// The Cinder snapshots that the next incremental tells its changes from.
+fn kept(cx: &StepContext) -> Result<BTreeMap<VolumeId, VolumeSnapshotId>, StepFailure> {
+    let plan = cx.output_of::<PlanDisks>()?;
+    let mut taken = cx.output_of::<TakeVolumeSnapshots>()?;
+    for (_, volume) in plan.volumes() {
+        if volume.storage.is_copied() {
+            taken.remove(&volume.volume_id);
+        }
+    }
+    Ok(taken)
 }

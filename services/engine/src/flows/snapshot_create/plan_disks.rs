@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent_format::layout::{DiskName, SnapshotFolder};
-use agent_format::manifest::Manifest;
+use agent_format::manifest::{DiskEntry, Manifest};
 use agent_format::{DiskSnapshotId, ObjectName};
 use async_trait::async_trait;
 use services_types::{
-    DiskRecord, FlowRequest, ServerId, ServerRecord, SnapshotId, SnapshotType, VolumeId,
-    VolumeSnapshotId,
+    DiskId, DiskKeeper, DiskRecord, FlowRequest, ServerRecord, SnapshotId, SnapshotType, VolumeId,
+    VolumeRecord, VolumeSnapshotId,
 };
 use uuid::Uuid;
 
 use super::choose_target::choose_target;
-use super::plan::{DiskBase, DiskPlan, SnapshotPlan};
+use super::plan::{Changes, DiskBase, DiskPlan, DiskSource, SnapshotPlan, VolumePlan};
 use super::read_topology::ReadTopology;
 use crate::flows::chain;
 use crate::runner::{Step, StepContext, StepFailure};
@@ -26,17 +26,23 @@ const GIB: u64 = 1 << 30;
 #[derive(Debug)]
 pub(super) struct PlanDisks;
 
-/// The image of each disk, with the disk's size when it was made.
-type Images = BTreeMap<(ServerId, VolumeId), (ObjectName, u64)>;
-
 /// What earlier snapshots left to build on.
 #[derive(Default)]
 struct Past {
     snapshot_id: Option<SnapshotId>,
     /// Those of the newest snapshot.
-    images: Images,
+    images: BTreeMap<DiskId, PastImage>,
     /// Cinder snapshots they were made from, as far as those still stand.
     anchors: BTreeMap<VolumeId, VolumeSnapshotId>,
+}
+
+/// The image of a disk in the newest snapshot.
+struct PastImage {
+    name: ObjectName,
+    /// The disk's size when it was made.
+    size_bytes: u64,
+    /// By which the disk's host may know what has changed since.
+    mark: Option<String>,
 }
 
 #[async_trait]
@@ -75,10 +81,12 @@ impl Step for PlanDisks {
         let mut planned = BTreeSet::new();
         let mut disks = Vec::new();
         for server in &topology.servers {
-            for disk in &server.disks {
+            for disk in server.disks.iter().filter(|disk| !disk.is_excluded) {
                 // A volume attached to two members is one volume: its data is moved once.
-                if planned.insert(disk.volume.id.clone()) {
-                    disks.push(disk_plan(cx, &folder, server, disk, &past).await?);
+                if planned.insert(disk.id().map_err(no_uuid)?) {
+                    let plan = disk_plan(cx, &folder, server, disk, &past).await?;
+                    warnings.extend(lost_anchor(&plan));
+                    disks.push(plan);
                 }
             }
         }
@@ -127,23 +135,19 @@ async fn past(cx: &StepContext, warnings: &mut Vec<String>) -> Result<Past, Step
         if anchor.snapshot_id != newest.id {
             continue;
         }
-        let found = cx
-            .tenant()
-            .await?
-            .block_storage()
-            .snapshot_fetch(&anchor.volume_snapshot_id);
-        match found.await {
+        let storage = cx.tenant().await?.block_storage();
+        match storage.snapshot_fetch(&anchor.volume_snapshot_id).await {
             Ok(snapshot) if snapshot.status == "available" => {
                 anchors.insert(anchor.volume_id, anchor.volume_snapshot_id);
             }
-            Ok(_) => warnings.push(lost_anchor(&anchor.volume_id)),
-            Err(error) if error.is_not_found() => warnings.push(lost_anchor(&anchor.volume_id)),
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
     }
     Ok(Past {
         snapshot_id: Some(newest.id),
-        images: images(&manifest)?,
+        images: images(manifest),
         anchors,
     })
 }
@@ -159,28 +163,30 @@ async fn expect_undamaged(cx: &StepContext, newest: SnapshotId) -> Result<(), St
     Ok(())
 }
 
-fn lost_anchor(volume_id: &VolumeId) -> String {
-    format!(
-        "The Cinder snapshot of volume {volume_id} that was kept for this incremental is gone: its disk is backed up in full"
-    )
+/// What the owner should know of an incremental that costs more than it had to.
+fn lost_anchor(disk: &DiskPlan) -> Option<String> {
+    let DiskSource::Volume(volume) = &disk.source else {
+        return None;
+    };
+    let is_by_hash = disk.base.as_ref()?.changes == Changes::ByHash;
+    (is_by_hash && !volume.storage.is_copied()).then(|| {
+        format!(
+            "The Cinder snapshot of volume {} that was kept for this incremental is gone: the volume was read whole and compared with its last backup",
+            volume.volume_id
+        )
+    })
 }
 
-fn images(manifest: &Manifest) -> Result<Images, StepFailure> {
-    let mut images = BTreeMap::new();
-    for disk in &manifest.disks {
-        let bad = |e| StepFailure::because("The newest snapshot's manifest has a bad id", &e);
-        let server_id = disk.vm_id.to_string().parse::<ServerId>().map_err(bad)?;
-        let volume_id = disk
-            .resource_id
-            .to_string()
-            .parse::<VolumeId>()
-            .map_err(bad)?;
-        images.insert(
-            (server_id, volume_id),
-            (disk.image.name.clone(), disk.size_bytes),
-        );
-    }
-    Ok(images)
+fn images(manifest: Manifest) -> BTreeMap<DiskId, PastImage> {
+    let image = |disk: DiskEntry| {
+        let past = PastImage {
+            name: disk.image.name,
+            size_bytes: disk.size_bytes,
+            mark: disk.mark,
+        };
+        (DiskId::from_uuid(disk.resource_id.0), past)
+    };
+    manifest.disks.into_iter().map(image).collect()
 }
 
 async fn disk_plan(
@@ -190,36 +196,61 @@ async fn disk_plan(
     disk: &DiskRecord,
     past: &Past,
 ) -> Result<DiskPlan, StepFailure> {
-    let volume = &disk.volume;
-    let attachment = cx
-        .tenant()
-        .await?
-        .block_storage()
-        .attachment_fetch(&volume.attachment_id)
-        .await?;
-    let size_bytes = volume.size_gib * GIB;
+    let (source, size_bytes) = match &disk.keeper {
+        DiskKeeper::Volume(volume) => {
+            let source = DiskSource::Volume(volume_plan(cx, volume).await?);
+            (source, volume.size_gib * GIB)
+        }
+        DiskKeeper::Nova(nova) => (DiskSource::Nova, nova.size_bytes),
+    };
+    let disk_id = disk.id().map_err(no_uuid)?;
     let base = past
         .images
-        .get(&(server.id.clone(), volume.id.clone()))
+        .get(&disk_id)
         // An image that is larger than its disk is now would show data that is no longer there.
-        .filter(|(_, base_size)| *base_size <= size_bytes)
-        .and_then(|(image, _)| {
-            let volume_snapshot_id = past.anchors.get(&volume.id)?.clone();
-            Some(DiskBase {
-                volume_snapshot_id,
-                image: image.clone(),
-            })
+        .filter(|image| image.size_bytes <= size_bytes)
+        .map(|image| DiskBase {
+            image: image.name.clone(),
+            changes: changes(&source, image, past),
         });
     Ok(DiskPlan {
         server_id: server.id.clone(),
         host: server.host.clone(),
         device: disk.device.clone(),
-        volume_id: volume.id.clone(),
+        disk_id,
         size_bytes,
-        storage: VolumeStorage::of(&attachment)?,
+        source,
         image: image_name(folder, server, disk)?,
         base,
     })
+}
+
+async fn volume_plan(cx: &StepContext, volume: &VolumeRecord) -> Result<VolumePlan, StepFailure> {
+    let storage = cx.tenant().await?.block_storage();
+    let attachment = storage.attachment_fetch(&volume.attachment_id).await?;
+    Ok(VolumePlan {
+        volume_id: volume.id.clone(),
+        size_gib: volume.size_gib,
+        attachment_id: volume.attachment_id.clone(),
+        storage: VolumeStorage::of(&attachment, cx.settings())?,
+    })
+}
+
+fn changes(source: &DiskSource, image: &PastImage, past: &Past) -> Changes {
+    let known = match source {
+        // A mark that came with a volume's image would be none of its storage's.
+        DiskSource::Volume(volume) => past
+            .anchors
+            .get(&volume.volume_id)
+            .filter(|_| !volume.storage.is_copied())
+            .map(|id| Changes::Since(id.clone())),
+        DiskSource::Nova => image.mark.clone().map(Changes::Mark),
+    };
+    known.unwrap_or(Changes::ByHash)
+}
+
+fn no_uuid(error: impl std::error::Error + 'static) -> StepFailure {
+    StepFailure::because("The cloud's ids are no UUIDs", &error)
 }
 
 /// Derived, not drawn: a repeated step names the same image.
@@ -228,11 +259,11 @@ fn image_name(
     server: &ServerRecord,
     disk: &DiskRecord,
 ) -> Result<ObjectName, StepFailure> {
-    let no_uuid = |e| StepFailure::because("The cloud's ids are no UUIDs", &e);
     let vm_id = server.id.as_str().parse::<Uuid>().map_err(no_uuid)?;
-    let volume_id = disk.volume.id.as_str().parse::<Uuid>().map_err(no_uuid)?;
+    let disk_id = disk.id().map_err(no_uuid)?;
+    let disk_id = disk_id.as_uuid();
     let name = DiskName::new(disk.device.as_str())
         .map_err(|e| StepFailure::because("The disk's device name is not usable", &e))?;
-    let id = DiskSnapshotId(Uuid::new_v5(&folder.snapshot_id.0, volume_id.as_bytes()));
-    Ok(folder.image(vm_id.into(), volume_id.into(), &name, id))
+    let id = DiskSnapshotId(Uuid::new_v5(&folder.snapshot_id.0, disk_id.as_bytes()));
+    Ok(folder.image(vm_id.into(), (*disk_id).into(), &name, id))
 }

@@ -1,4 +1,4 @@
-//! Takes a Cinder snapshot of every disk of every member, all of the same moment.
+//! Takes a Cinder snapshot of every volume of every member, all of the same moment.
 
 use std::collections::BTreeMap;
 
@@ -30,12 +30,12 @@ impl Step for TakeVolumeSnapshots {
             .into_iter()
             .map(|snapshot| (snapshot.volume_id, snapshot.id))
             .collect();
-        for disk in &plan.disks {
-            if snapshots.contains_key(&disk.volume_id) {
+        for (_, volume) in plan.volumes() {
+            if snapshots.contains_key(&volume.volume_id) {
                 continue;
             }
-            let id = take(cx, &disk.volume_id).await?;
-            snapshots.insert(disk.volume_id.clone(), id);
+            let id = take(cx, &volume.volume_id).await?;
+            snapshots.insert(volume.volume_id.clone(), id);
         }
         try_join_all(snapshots.values().map(|id| until_available(cx, id))).await?;
         Ok(snapshots)

@@ -27,7 +27,7 @@ impl Step for UndoUploads {
         let drops = plan
             .disks
             .iter()
-            .map(|disk| transfers::drop_image(cx, &disk.host, &disk.volume_id, &disk.image));
+            .map(|disk| transfers::drop_image(cx, &disk.host, &disk.disk_id, &disk.image));
         for (disk, dropped) in plan.disks.iter().zip(join_all(drops).await) {
             let Err(failure) = dropped else {
                 continue;
@@ -35,11 +35,11 @@ impl Step for UndoUploads {
             if failure.gives_up_flow {
                 return Err(failure);
             }
-            warn!(volume_id = %disk.volume_id, reason = failure.operator_message,
+            warn!(disk_id = %disk.disk_id, reason = failure.operator_message,
                 "an unfinished image stays on the target");
             cx.leave_behind(format!(
-                "an unfinished image of volume {} may lie on the backup target",
-                disk.volume_id
+                "an unfinished image of {} may lie on the backup target",
+                disk.what()
             ));
         }
         Ok(())

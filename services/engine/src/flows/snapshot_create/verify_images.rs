@@ -21,12 +21,10 @@ impl Step for VerifyImages {
         let plan = cx.output_of::<PlanDisks>()?;
         let images = cx.output_of::<UploadDisks>()?;
         for disk in &plan.disks {
-            let Some(facts) = images.get(&disk.volume_id) else {
-                return Err(StepFailure::new(format!(
-                    "No image of volume {}",
-                    disk.volume_id
-                )));
+            let Some(uploaded) = images.get(&disk.disk_id) else {
+                return Err(StepFailure::new(format!("No image of {}", disk.what())));
             };
+            let facts = &uploaded.image;
             let index = index_of(&disk.image)
                 .map_err(|e| StepFailure::because("An image's name is too long", &e))?;
             target_files::expect_length(cx, &disk.image, facts.image_size_bytes).await?;

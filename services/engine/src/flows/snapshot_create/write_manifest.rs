@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use agent_contract::ImageFacts;
 use agent_format::layout::{DiskName, SnapshotFile, SnapshotFolder, WorkloadFile, index_of};
 use agent_format::manifest::{
     DiskEntry, FORMAT_VERSION, HashUse, Manifest, ObjectRecord, SnapshotType,
@@ -11,14 +10,15 @@ use agent_format::manifest::{
 use agent_format::{Digest, HashAlgorithm, ObjectName};
 use async_trait::async_trait;
 use serde_json::json;
-use services_types::{Topology, VolumeId};
+use services_types::{DiskId, Topology};
 use uuid::Uuid;
 
 use super::plan::{DiskPlan, SnapshotPlan};
 use super::plan_disks::PlanDisks;
 use super::read_topology::ReadTopology;
 use super::snapshot_id;
-use super::upload_disks::UploadDisks;
+use super::take_points::{TakePoints, TakenPoints};
+use super::upload_disks::{UploadDisks, UploadedDisk};
 use crate::runner::{Step, StepContext, StepFailure};
 use crate::target_files;
 
@@ -38,6 +38,7 @@ impl Step for WriteManifest {
         let objects = write_snapshot(cx, &folder, &cx.output_of::<ReadTopology>()?).await?;
         let plan = cx.output_of::<PlanDisks>()?;
         let images = cx.output_of::<UploadDisks>()?;
+        let points = cx.output_of::<TakePoints>()?;
         let snapshot = cx.db().snapshot_fetch(snapshot_id(cx)?).await?;
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
@@ -53,7 +54,7 @@ impl Step for WriteManifest {
             disks: plan
                 .disks
                 .iter()
-                .map(|disk| disk_entry(disk, &images))
+                .map(|disk| disk_entry(disk, &images, &points))
                 .collect::<Result<_, _>>()?,
             objects,
         };
@@ -152,11 +153,13 @@ async fn write_snapshot(
 
 fn disk_entry(
     disk: &DiskPlan,
-    images: &BTreeMap<VolumeId, ImageFacts>,
+    images: &BTreeMap<DiskId, UploadedDisk>,
+    points: &TakenPoints,
 ) -> Result<DiskEntry, StepFailure> {
-    let facts = images
-        .get(&disk.volume_id)
-        .ok_or_else(|| StepFailure::new(format!("No image of volume {}", disk.volume_id)))?;
+    let uploaded = images
+        .get(&disk.disk_id)
+        .ok_or_else(|| StepFailure::new(format!("No image of {}", disk.what())))?;
+    let facts = &uploaded.image;
     let no_uuid = |e| StepFailure::because("The cloud's ids are no UUIDs", &e);
     let index = index_of(&disk.image)
         .map_err(|e| StepFailure::because("An image's name is too long", &e))?;
@@ -167,12 +170,7 @@ fn disk_entry(
             .parse::<Uuid>()
             .map_err(no_uuid)?
             .into(),
-        resource_id: disk
-            .volume_id
-            .as_str()
-            .parse::<Uuid>()
-            .map_err(no_uuid)?
-            .into(),
+        resource_id: (*disk.disk_id.as_uuid()).into(),
         disk: DiskName::new(disk.device.as_str())
             .map_err(|e| StepFailure::because("The disk's device name is not usable", &e))?,
         image: record(
@@ -182,11 +180,15 @@ fn disk_entry(
         )?,
         index: record(index, facts.index_size_bytes, &facts.index_blake3)?,
         backing: disk.base.as_ref().map(|base| base.image.clone()),
-        size_bytes: disk.size_bytes,
+        size_bytes: uploaded.size_bytes,
         virtual_size_bytes: facts.virtual_size_bytes,
         cluster_size: facts.cluster_size,
         data_bytes: facts.data_bytes,
         zero_bytes: facts.zero_bytes,
+        mark: points
+            .disks
+            .get(&disk.disk_id)
+            .and_then(|taken| taken.mark.clone()),
     })
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use serde_json::json;
 use services_keystone::{Method, Request, Service};
 use services_openstack::CloudErrorKind as Kind;
-use services_openstack::ports::{NewVolume, NewVolumeSnapshot, Volume, VolumeSnapshot};
+use services_openstack::ports::{
+    NewVolume, NewVolumeSnapshot, Volume, VolumeSnapshot, VolumeSource,
+};
 use services_types::{VolumeId, VolumeSnapshotId};
 
 use crate::cleanup::Made;
@@ -22,6 +24,7 @@ pub(crate) fn small_volume(name: String, metadata: BTreeMap<String, String>) -> 
         volume_type: None,
         availability_zone: None,
         metadata,
+        source: VolumeSource::Empty,
     }
 }
 
@@ -277,4 +280,68 @@ pub(crate) async fn more_than_the_quota_is_refused_as_such(on: Arc<Check>) {
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), Kind::OverQuota, "{refused}");
+}
+
+pub(crate) async fn a_volume_is_made_of_a_snapshot_or_an_image(on: Arc<Check>) {
+    let original = volume_made(&on, &small_volume(unique("original"), BTreeMap::new())).await;
+    let snapshot = NewVolumeSnapshot {
+        volume_id: original.id.clone(),
+        name: unique("snapshot"),
+        description: String::new(),
+        metadata: BTreeMap::new(),
+    };
+    let snapshot = snapshot_made(&on, &snapshot).await;
+    let flow = unique("flow");
+    let copy = NewVolume {
+        source: VolumeSource::Snapshot(snapshot.id.clone()),
+        ..small_volume(unique("copy"), pair("backstay_flow", &flow))
+    };
+    let copy = volume_made(&on, &copy).await;
+    assert_eq!(copy.status, "available");
+    assert_eq!(copy.volume_type, original.volume_type);
+    assert_eq!(copy.metadata, pair("backstay_flow", &flow));
+    assert!(!copy.is_bootable);
+
+    let image_id = on.id_of(Service::Image, "images", &on.site.image).await;
+    let of_image = NewVolume {
+        source: VolumeSource::Image(image_id.parse().unwrap()),
+        ..small_volume(unique("of-image"), BTreeMap::new())
+    };
+    let of_image = volume_made(&on, &of_image).await;
+    assert_eq!(of_image.status, "available");
+    assert!(of_image.is_bootable);
+    assert_eq!(of_image.image_metadata["image_id"], image_id);
+    assert_eq!(of_image.image_metadata["hw_qemu_guest_agent"], "yes");
+    // The copy hangs on its snapshot where storage clones: it goes first.
+    on.cleanup.add(Made::Volume(copy.id));
+}
+
+pub(crate) async fn a_volume_for_several_is_reserved_while_in_use(on: Arc<Check>) {
+    let storage = on.cloud.block_storage();
+    let new = NewVolume {
+        volume_type: Some(on.site.multiattach_type.clone()),
+        ..small_volume(unique("shared"), BTreeMap::new())
+    };
+    let volume = volume_made(&on, &new).await;
+    assert!(volume.is_multiattach);
+    let mut made = Vec::new();
+    for host in ["conformance-a", "conformance-b"] {
+        let connector = json!({ "host": host, "ip": "127.0.0.1", "multipath": false });
+        let attachment = storage.attachment_create(&volume.id, &connector);
+        let attachment = attachment.await.unwrap();
+        on.cleanup.add(Made::Attachment(attachment.id.clone()));
+        made.push(attachment.id);
+    }
+    assert_eq!(
+        volume_in_state(&on, &volume.id, "in-use")
+            .await
+            .attachments
+            .len(),
+        2
+    );
+    storage.attachment_delete(&made[0]).await.unwrap();
+    let left = volume_in_state(&on, &volume.id, "in-use").await;
+    assert_eq!(left.attachments, [(made[1].clone(), None)]);
+    storage.attachment_delete(&made[1]).await.unwrap();
+    volume_in_state(&on, &volume.id, "available").await;
 }

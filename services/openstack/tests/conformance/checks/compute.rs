@@ -275,3 +275,29 @@ pub(crate) async fn a_key_pair_is_found_by_name(on: Arc<Check>) {
 
 const PUBLIC_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2Kp0gV0lD9V3GmC0JxT3fWq0q8Qp1f3m0i1s8m6n2k conformance";
+
+/// Backstay makes none, but protects them.
+pub(crate) async fn a_server_made_of_an_image_says_so(on: Arc<Check>) {
+    let image_id = on.id_of(Service::Image, "images", &on.site.image).await;
+    let flavor_id = on
+        .id_of(Service::Compute, "flavors/detail", &on.site.flavor)
+        .await;
+    let body = json!({ "server": {
+        "name": unique("of-image"), "imageRef": image_id, "flavorRef": flavor_id, "networks": "none",
+    } });
+    let request = Request::new(Method::POST, Service::Compute, &["servers"])
+        .body(body)
+        .microversion("2.90");
+    let made = on.raw(&on.tenant, request).await;
+    let id: services_types::ServerId = made["server"]["id"].as_str().unwrap().parse().unwrap();
+    on.cleanup.add(Made::Server(id.clone()));
+    let compute = on.cloud.compute();
+    let is_built = |s: &Result<Server, _>| matches!(s, Ok(s) if s.status != "BUILD");
+    let server = wait_until("built", || compute.server_fetch(&id), is_built)
+        .await
+        .unwrap();
+    assert_eq!(server.status, "ACTIVE");
+    assert_eq!(server.image_id.unwrap().as_str(), image_id);
+    assert!(server.flavor.disk_gib > 0);
+    assert_eq!(compute.volume_attachments(&id).await.unwrap(), []);
+}

@@ -4,7 +4,7 @@ export PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin:${CARGO_HOME:-$
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 RUN=$ROOT/.run   # everything that a run leaves behind; not in git
 LAB=$ROOT/tests/live/lab
-LAB_PARTS=ceph,neutron-agents   # what the tests and `make run` need of the lab
+LAB_PARTS=ceph,neutron-agents,swift   # what the tests and `make run` need of the lab
 
 T0=${T0:-$(date +%s)}
 say() { printf '[%4ds] %s\n' $(($(date +%s) - T0)) "$*" >&2; }

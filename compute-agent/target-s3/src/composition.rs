@@ -63,6 +63,22 @@ impl Composition {
         Ok(found)
     }
 
+    /// Fails if an object that was copied from is another one by now.
+    fn expect_same_sources(&self) -> Result<()> {
+        for (name, opened) in &self.sources {
+            let (shared, key) = (self.shared.clone(), self.shared.bucket.key(name));
+            let found = self.shared.blocking.run(async move {
+                let bucket = &shared.bucket;
+                bucket.head(OPERATION, &key).await
+            })?;
+            if found.is_none_or(|found| found.etag != opened.etag) {
+                let why = "it was replaced or deleted while it was copied from";
+                return Err(because(ErrorKind::Other, OPERATION, name.as_str(), why));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads `range` and sends it with what else is sent.
     fn carry(&mut self, source: &ObjectName, object: &Opened, range: Range<u64>) -> Result<()> {
         let mut at = range.start;
@@ -105,7 +121,7 @@ impl Composition {
                 from + rest / pieces
             };
             let key = self.shared.bucket.key(source);
-            self.sink.send_copy(key, object.etag.clone(), from..end)?;
+            self.sink.send_copy(key, from..end)?;
         }
         Ok(())
     }
@@ -151,6 +167,8 @@ impl ImageSink for Composition {
     }
 
     fn finish(&mut self, head: &[u8]) -> io::Result<()> {
+        self.sink.wait(0)?;
+        self.expect_same_sources()?;
         self.sink.finish(head)
     }
 }

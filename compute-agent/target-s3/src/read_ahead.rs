@@ -47,15 +47,18 @@ impl Readers {
                     plan.forget.push(self.0.remove(0).ahead);
                 }
                 Reader {
-                    next: offset,
+                    next: 0,
                     in_a_row: 0,
                     ahead: 0..0,
                     window: 0,
                 }
             }
         };
+        // The first read of all is no proof, long as it may be, unless it is at the beginning.
+        if reader.next > 0 || offset == 0 {
+            reader.in_a_row += length;
+        }
         reader.next = offset.saturating_add(length);
-        reader.in_a_row += length;
         let here = offset / CHUNK_BYTES;
         if reader.ahead.start < here.min(reader.ahead.end) {
             plan.forget
@@ -142,7 +145,9 @@ mod tests {
         let mut readers = Readers::default();
         let half = SIZE / 2;
         readers.note(0, PROOF_BYTES, SIZE, 4);
-        assert_eq!(readers.note(half, PROOF_BYTES, SIZE, 4).fetch, 50..52);
+        assert_eq!(readers.note(half, PROOF_BYTES, SIZE, 4), Plan::default());
+        let on = half + PROOF_BYTES;
+        assert_eq!(readers.note(on, PROOF_BYTES, SIZE, 4).fetch, 50..52);
         let plan = readers.note(PROOF_BYTES, CHUNK_BYTES, SIZE, 4);
         assert_eq!(plan.forget, []);
         let plan = readers.note(PROOF_BYTES + CHUNK_BYTES, 1, SIZE, 4);

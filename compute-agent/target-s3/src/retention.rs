@@ -49,12 +49,15 @@ impl Retention for S3Target {
     }
 }
 
-/// Servers tell an object without retention by this code, and 404 or 400.
+/// Amazon and Ceph have a code each for an object without retention.
 fn has_none<E: ProvideErrorMetadata>(
     error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
 ) -> bool {
     let code = error
         .as_service_error()
         .and_then(ProvideErrorMetadata::code);
-    code == Some("NoSuchObjectLockConfiguration")
+    matches!(
+        code,
+        Some("NoSuchObjectLockConfiguration" | "ObjectLockConfigurationNotFoundError")
+    )
 }

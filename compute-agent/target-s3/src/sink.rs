@@ -131,12 +131,7 @@ impl Sink {
     }
 
     /// Lets the server copy `range` of the object `source` as the next part.
-    pub(crate) fn send_copy(
-        &mut self,
-        source: String,
-        etag: String,
-        range: Range<u64>,
-    ) -> Result<()> {
+    pub(crate) fn send_copy(&mut self, source: String, range: Range<u64>) -> Result<()> {
         self.wait_for_room()?;
         let (shared, key) = (self.shared.clone(), self.key.clone());
         let upload = self.upload()?;
@@ -145,7 +140,7 @@ impl Sink {
         self.position += range.end - range.start;
         let task = async move {
             let part = (upload.as_str(), number);
-            let sent = shared.bucket.copy_part(&key, part, &source, &etag, range);
+            let sent = shared.bucket.copy_part(&key, part, &source, range);
             sent.await
         };
         self.hand_over("copy from image", number, task)

@@ -1,10 +1,12 @@
 //! The S3 target against a server in memory, with a proxy between that makes requests fail, and
 //! against the real servers of a cloud.
 
+mod cloud;
 mod composition;
 mod conformance;
 mod faults;
 mod http;
+mod live;
 mod proxy;
 mod reading;
 mod server;

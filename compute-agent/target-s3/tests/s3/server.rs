@@ -260,22 +260,21 @@ impl State {
 
     fn put_part(&mut self, asked: &Asked<'_>) -> Message {
         let number = asked.query("partNumber").unwrap().parse().unwrap();
+        if asked.request.header("content-length").is_none() {
+            return error(411, "MissingContentLength");
+        }
         let copied = asked.request.header("x-amz-copy-source").map(|source| {
             let key = crate::http::decode(source.trim_start_matches('/'));
             let key = key.strip_prefix(&format!("{BUCKET}/")).unwrap().to_owned();
             let range = asked.request.header("x-amz-copy-source-range").unwrap();
             let (from, to) = bytes_of(range);
             let object = self.objects.get(&key)?;
-            let etag = asked.request.header("x-amz-copy-source-if-match").unwrap();
-            if etag != object.etag {
-                return None;
-            }
             Some(object.bytes.get(from..=to)?.to_vec())
         });
         let bytes = match &copied {
             None => asked.request.body.clone(),
             Some(Some(bytes)) => bytes.clone(),
-            Some(None) => return error(412, "PreconditionFailed"),
+            Some(None) => return error(404, "NoSuchKey"),
         };
         let Some(upload) = self.uploads.get_mut(asked.query("uploadId").unwrap()) else {
             return error(404, "NoSuchUpload");

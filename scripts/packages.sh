@@ -10,7 +10,7 @@ PKG_client="python3-openstackclient libvirt-clients ceph-common qemu-utils qemu-
 # The lab, part by part (tests/live/lab/README.md).
 PKG_core="mariadb-server rabbitmq-server memcached uwsgi-core uwsgi-plugin-python3
   keystone placement-api glance-api
-  nova-api nova-conductor nova-scheduler nova-compute nova-compute-kvm libvirt-clients
+  nova-api nova-conductor nova-scheduler nova-compute nova-compute-kvm libvirt-clients python3-os-brick
   neutron-server neutron-linuxbridge-agent
   cinder-api cinder-scheduler cinder-volume
   python3-openstackclient python3-pymysql python3-memcache

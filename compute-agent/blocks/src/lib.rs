@@ -20,6 +20,7 @@ mod error;
 pub mod extent;
 mod file;
 mod file_source;
+mod json_program;
 pub mod libvirt;
 #[cfg(any(test, feature = "test-support"))]
 pub mod memory;
@@ -40,6 +41,8 @@ pub use error::{BlocksError, ErrorKind};
 pub use extent::{Extent, ExtentKind};
 pub use file::FileTarget;
 pub use file_source::FileSource;
+pub use json_program::JsonProgram;
+pub use nbd::layered::LayeredSource;
 pub use nbd::source::{NbdSource, NbdTarget};
 pub use nbd::tracked::{Since, TrackedSource};
 pub use raw_copy::RawSource;

@@ -49,7 +49,13 @@ pub struct QemuNbd {
 impl QemuNbd {
     /// Starts a server and waits until it serves.
     pub fn start(image: &Image, access: Access, settings: &Settings) -> Result<Self, BlocksError> {
-        Self::start_with_bitmap(image, access, None, settings)
+        Self::start_with(image, access, &[], settings)
+    }
+
+    /// As [`QemuNbd::start`], read-only; also tells which layer of a chain holds what, as the context
+    /// `qemu:allocation-depth`.
+    pub fn start_with_depth(image: &Image, settings: &Settings) -> Result<Self, BlocksError> {
+        Self::start_with(image, Access::ReadOnly, &["-A"], settings)
     }
 
     /// As [`QemuNbd::start`]; also offers a persistent bitmap of a qcow2 file as the context
@@ -60,9 +66,21 @@ impl QemuNbd {
         bitmap: Option<&str>,
         settings: &Settings,
     ) -> Result<Self, BlocksError> {
+        match bitmap {
+            Some(bitmap) => Self::start_with(image, access, &["-B", bitmap], settings),
+            None => Self::start(image, access, settings),
+        }
+    }
+
+    fn start_with(
+        image: &Image,
+        access: Access,
+        more: &[&str],
+        settings: &Settings,
+    ) -> Result<Self, BlocksError> {
         let doing = format!("serve {image} with qemu-nbd");
         let directory = private_directory(&settings.socket_dir, &doing)?;
-        let invocation = invocation(image, access, bitmap, settings, &socket_in(&directory));
+        let invocation = invocation(image, access, more, settings, &socket_in(&directory));
         let (running, _stdout) = Running::start(invocation, settings.stop_timeout)
             .map_err(|error| BlocksError::caused(ErrorKind::Setup, doing.clone(), error))?;
         let mut server = Self { running, directory };
@@ -162,7 +180,7 @@ fn private_directory(parent: &Path, doing: &str) -> Result<TempDir, BlocksError>
 fn invocation(
     image: &Image,
     access: Access,
-    bitmap: Option<&str>,
+    more: &[&str],
     settings: &Settings,
     socket: &Path,
 ) -> Invocation {
@@ -176,8 +194,8 @@ fn invocation(
         Access::ReadOnly => invocation.arg("-r"),
         Access::ReadWrite => invocation.arg("--discard=unmap"),
     };
-    if let Some(bitmap) = bitmap {
-        invocation = invocation.pair("-B", bitmap);
+    for argument in more {
+        invocation = invocation.arg(*argument);
     }
     invocation.arg("--image-opts").arg(image.options(access))
 }

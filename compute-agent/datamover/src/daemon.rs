@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use nix::fcntl::{Flock, FlockArg};
 use tokio_util::sync::CancellationToken;
 
+use crate::connections::{Brick, Connections};
 use crate::disks::Disks;
 use crate::freeze::{Freezes, Virsh};
 use crate::journal::Journal;
@@ -65,9 +66,16 @@ impl Datamover {
             Journal::open(settings.state_path.join("marks"))?,
         )?;
         points.keep();
+        let connections = Connections::load(
+            Brick::new(&settings.brick, &settings.host, &settings.state_path),
+            agent_blocks::Settings::default(),
+            Journal::open(settings.state_path.join("connections"))?,
+        )?;
+        connections.keep();
+        let disks = Disks::new(settings);
         let transfers = Arc::new(Transfers::load(Host {
             targets: targets.clone(),
-            disks: Disks::new(settings).with_points(points.clone()),
+            disks: disks.with(points.clone(), connections.clone()),
             throttle: Throttle::new(settings.transfers.rate_limit_bytes_per_second),
             checkpoint_interval: settings.transfers.checkpoint_interval,
             journal: Journal::open(settings.state_path.join("transfers"))?,
@@ -79,6 +87,7 @@ impl Datamover {
             freezes,
             servers,
             points,
+            connections,
             targets,
         });
         Ok(Self {
@@ -150,6 +159,7 @@ struct Daemon {
     freezes: Freezes,
     servers: Servers,
     points: Points,
+    connections: Connections,
     targets: Targets,
 }
 
@@ -158,7 +168,7 @@ impl Daemon {
     /// on to its end if whoever asks goes away.
     async fn blocking(&self, question: Question) -> Answer {
         let (transfers, points) = (self.transfers.clone(), self.points.clone());
-        let servers = self.servers.clone();
+        let (servers, connections) = (self.servers.clone(), self.connections.clone());
         let asked = tokio::task::spawn_blocking(move || match question {
             Question::TransferStart { id, request } => {
                 transfers.start(id, request).map(Answer::Transfer)
@@ -172,6 +182,13 @@ impl Daemon {
             }
             Question::PointTake { id, request } => points.take(id, request).map(Answer::Point),
             Question::PointEnd { id, end } => points.end(id, end).map(|()| Answer::Done),
+            Question::Connector {} => connections.connector().map(Answer::Connector),
+            Question::ConnectionOpen { id, request } => {
+                connections.open(id, request).map(Answer::Connection)
+            }
+            Question::ConnectionClose { id, epoch } => {
+                connections.close(id, epoch).map(|()| Answer::Done)
+            }
             _ => Err(unexpected()),
         });
         let answered = asked.await.unwrap_or_else(|_| Err(unexpected()));

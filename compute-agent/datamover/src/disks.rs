@@ -8,6 +8,7 @@ use agent_blocks::{
 };
 use agent_contract::DiskLocation;
 
+use crate::connections::Connections;
 use crate::points::Points;
 use crate::settings::{CephSettings, Settings};
 use crate::transfer::{JobError, disk};
@@ -18,6 +19,7 @@ pub(crate) struct Disks {
     raw_allowed_paths: Vec<PathBuf>,
     blocks: agent_blocks::Settings,
     points: Option<Points>,
+    connections: Option<Connections>,
 }
 
 impl Disks {
@@ -27,12 +29,13 @@ impl Disks {
             raw_allowed_paths: settings.raw_allowed_paths.clone(),
             blocks: agent_blocks::Settings::default(),
             points: None,
+            connections: None,
         }
     }
 
-    /// Those of points in time too.
-    pub(crate) fn with_points(mut self, points: Points) -> Self {
-        self.points = Some(points);
+    /// Those of points in time and connected volumes too.
+    pub(crate) fn with(mut self, points: Points, connections: Connections) -> Self {
+        (self.points, self.connections) = (Some(points), Some(connections));
         self
     }
 
@@ -43,6 +46,7 @@ impl Disks {
             raw_allowed_paths: Vec::new(),
             blocks: agent_blocks::Settings::default(),
             points: None,
+            connections: None,
         }
     }
 
@@ -57,16 +61,18 @@ impl Disks {
                 let image = self.rbd(pool, image, snapshot.as_deref());
                 RbdSource::open(image, &self.blocks).map(boxed_source)
             }
-            DiskLocation::Raw { path } => {
-                RawSource::open(&self.raw(path)?).map(boxed_source)
-            }
+            DiskLocation::Raw { path } => RawSource::open(&self.raw(path)?).map(boxed_source),
             DiskLocation::Point { point, device } => match &self.points {
                 Some(points) => points.source(*point, device),
                 None => return Err(JobError::Refused("this host takes no points".to_owned())),
             },
-            DiskLocation::Connection { .. } => {
-                return Err(JobError::Refused("this host has no such disk".to_owned()));
-            }
+            DiskLocation::Connection {
+                connection,
+                snapshot,
+            } => match &self.connections {
+                Some(connections) => connections.source(*connection, snapshot.as_deref()),
+                None => return Err(JobError::Refused("this host connects nothing".to_owned())),
+            },
         };
         opened.map_err(disk("open the disk"))
     }
@@ -92,9 +98,13 @@ impl Disks {
                 let why = "a point in time cannot be written to";
                 return Err(JobError::Refused(why.to_owned()));
             }
-            DiskLocation::Connection { .. } => {
-                return Err(JobError::Refused("this host has no such disk".to_owned()));
-            }
+            DiskLocation::Connection {
+                connection,
+                snapshot,
+            } => match &self.connections {
+                Some(connections) => connections.destination(*connection, snapshot.as_deref()),
+                None => return Err(JobError::Refused("this host connects nothing".to_owned())),
+            },
         };
         opened.map_err(disk("open the volume"))
     }
@@ -179,6 +189,7 @@ mod tests {
             raw_allowed_paths: Vec::new(),
             blocks: agent_blocks::Settings::default(),
             points: None,
+            connections: None,
         };
         let (pool, image) = (pool.to_owned(), "image".to_owned());
         disks.check(&DiskLocation::Rbd {

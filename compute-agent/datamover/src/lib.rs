@@ -9,10 +9,12 @@
 //! | `transfer` | disks to images, chains of images to volumes |
 //! | `freeze` | guests, never for longer than a deadline |
 //! | `server_disks`, `points` | what disks a server has; points in time of those that Nova keeps |
+//! | `connections` | volumes of any Cinder backend, connected by os-brick |
 //! | `disks`, `targets` | where a request's names lead on this host |
 //! | `journal` | what survives a crash |
 
 pub mod command;
+mod connections;
 mod daemon;
 mod disks;
 mod freeze;
@@ -25,4 +27,6 @@ mod targets;
 mod transfer;
 
 pub use daemon::{Datamover, serve};
-pub use settings::{CephSettings, PointSettings, Settings, TargetSettings, TransferSettings};
+pub use settings::{
+    BrickSettings, CephSettings, PointSettings, Settings, TargetSettings, TransferSettings,
+};

@@ -23,6 +23,8 @@ pub struct Settings {
     pub transfers: TransferSettings,
     /// How points in time of servers' disks are taken.
     pub points: PointSettings,
+    /// How volumes are connected.
+    pub brick: BrickSettings,
     /// Folders whose raw files may be read and written; none unless an operator says so.
     pub raw_allowed_paths: Vec<PathBuf>,
 }
@@ -69,6 +71,50 @@ pub struct PointSettings {
     pub expiry: Duration,
 }
 
+/// How volumes are connected.
+#[derive(Clone, Debug)]
+pub struct BrickSettings {
+    /// The program that calls os-brick, and its arguments.
+    pub command: Vec<String>,
+    /// Until it must have done its work.
+    pub timeout: Duration,
+    /// Where shares are mounted.
+    pub mount_path: PathBuf,
+    /// All paths to a volume are used.
+    pub use_multipath: bool,
+    /// The host's address as storages are told; none: that of its default route.
+    pub my_ip: Option<String>,
+    /// What os-brick starts its privileged daemon with.
+    pub root_helper: String,
+    /// oslo's configuration for it; none: its defaults.
+    pub config_file: Option<PathBuf>,
+}
+
+impl BrickSettings {
+    fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        let section = "brick";
+        let command: String = config.get_or(section, "command", "backstay-brick".to_owned())?;
+        let command: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
+        if command.is_empty() {
+            return Err(config.invalid(section, "command", "no program is named"));
+        }
+        let mount_path = PathBuf::from("/var/lib/backstay/mnt");
+        let root_helper = "sudo nova-rootwrap /etc/nova/rootwrap.conf".to_owned();
+        let config_file = PathBuf::from("/etc/nova/nova.conf");
+        let seconds = config.get_or(section, "timeout_seconds", 300)?;
+        Ok(Self {
+            command,
+            timeout: Duration::from_secs(seconds),
+            mount_path: config.get_or(section, "mount_path", mount_path)?,
+            use_multipath: config.get_or(section, "use_multipath", false)?,
+            my_ip: config.get(section, "my_ip")?,
+            root_helper: config.get_or(section, "root_helper", root_helper)?,
+            config_file: Some(config.get_or(section, "config_file", config_file)?)
+                .filter(|path| !path.as_os_str().is_empty()),
+        })
+    }
+}
+
 impl PointSettings {
     fn from_config(config: &Config) -> Result<Self, ConfigError> {
         let section = "points";
@@ -106,6 +152,7 @@ impl Settings {
             targets: targets.collect::<Result<_, _>>()?,
             transfers: TransferSettings::from_config(config)?,
             points: PointSettings::from_config(config)?,
+            brick: BrickSettings::from_config(config)?,
             raw_allowed_paths: config.list("raw", "allowed_paths")?,
         })
     }

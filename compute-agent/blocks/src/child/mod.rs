@@ -49,10 +49,22 @@ pub(crate) enum ChildError {
 }
 
 /// A program and its arguments.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Invocation {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<String>,
+    /// What it reads from its standard input.
+    pub(crate) input: Option<Vec<u8>>,
+}
+
+/// Without the input, which may hold secrets.
+impl std::fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Invocation")
+            .field("program", &self.program)
+            .field("arguments", &self.arguments)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Invocation {
@@ -60,11 +72,17 @@ impl Invocation {
         Self {
             program: program.to_owned(),
             arguments: Vec::new(),
+            input: None,
         }
     }
 
     pub(crate) fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    pub(crate) fn reading(mut self, input: Vec<u8>) -> Self {
+        self.input = Some(input);
         self
     }
 

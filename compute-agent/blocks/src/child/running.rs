@@ -1,6 +1,7 @@
 //! A child that runs, and its end.
 
 use std::{
+    io::Write,
     process::{Child, ChildStdout, ExitStatus},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -38,6 +39,16 @@ impl Running {
             source,
         };
         let mut child = spawn(&invocation).map_err(failed)?;
+        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), invocation.input.clone()) {
+            // On a thread of its own: a child that does not read must not hold us up.
+            let writer = thread::Builder::new().name("child-stdin".to_owned());
+            let started = writer.spawn(move || {
+                if let Err(error) = pipe.write_all(&input) {
+                    tracing::debug!(%error, "a child did not read what it was given");
+                }
+            });
+            started.map_err(failed)?;
+        }
         let stdout = child.stdout.take();
         let pipe = child.stderr.take();
         let mut running = Self {

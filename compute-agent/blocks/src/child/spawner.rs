@@ -20,7 +20,7 @@ struct Order {
 
 static ORDERS: Mutex<Option<Sender<Order>>> = Mutex::new(None);
 
-/// Starts the program with pipes for output and error, no input, and the guard.
+/// Starts the program with pipes for output and error, and the guard.
 pub(super) fn spawn(invocation: &Invocation) -> io::Result<Child> {
     let orders = orders()?;
     let (answer, answered) = channel();
@@ -92,8 +92,12 @@ fn command(invocation: &Invocation, has_guard: bool) -> Command {
         .args(&invocation.arguments)
         .env("LC_ALL", "C")
         .env_remove("CEPH_ARGS");
+    let input = match invocation.input {
+        Some(_) => Stdio::piped(),
+        None => Stdio::null(),
+    };
     command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command

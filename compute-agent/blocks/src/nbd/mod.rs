@@ -21,6 +21,7 @@ pub(crate) mod endpoint;
 mod error;
 mod export;
 mod handshake;
+pub(crate) mod layered;
 mod pending;
 mod protocol;
 mod reader;

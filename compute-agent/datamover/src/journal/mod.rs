@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -29,7 +30,6 @@ pub(crate) struct Journal {
 impl Journal {
     /// Makes the folder if need be; only its owner may look into it.
     pub(crate) fn open(folder: PathBuf) -> Result<Self, JournalError> {
-        use std::os::unix::fs::DirBuilderExt;
         let made = fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -56,7 +56,14 @@ impl Journal {
         let mut new = path.as_os_str().to_owned();
         new.push(".new");
         let write_new = || {
-            let mut file = File::create(&new)?;
+            // Some entries hold secrets.
+            let mut options = File::options();
+            let mut file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)?;
             write(&mut file)?;
             file.sync_all()?;
             fs::rename(&new, path)?;

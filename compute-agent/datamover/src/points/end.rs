@@ -5,9 +5,9 @@ use agent_blocks::{BlocksError, ErrorKind};
 use agent_contract::{Refusal, RefusalKind};
 use chrono::Utc;
 
+use super::Points;
 use super::entry::{End, Entry, JobPart, Phase};
 use super::take::marks;
-use super::Points;
 use crate::refused::{by_journal, by_storage};
 
 impl Points {

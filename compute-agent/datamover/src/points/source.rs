@@ -8,9 +8,9 @@ use agent_blocks::{
 };
 use agent_contract::PointId;
 
+use super::Points;
 use super::entry::{Entry, FilePart, JobPart, Phase};
 use super::still::stamp;
-use super::Points;
 
 impl Points {
     /// A disk of a point that stands. Where it fell, trying again with a new one may help.

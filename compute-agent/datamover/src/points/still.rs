@@ -8,10 +8,10 @@ use agent_blocks::qemu_nbd::{FileFormat, Layer};
 use agent_blocks::{BlocksError, ErrorKind};
 use agent_contract::{PointDisk, Refusal, TakenDisk};
 
+use super::Points;
 use super::entry::FilePart;
 use super::stamp::Stamp;
 use super::take::is_mark;
-use super::Points;
 use crate::refused::by_storage;
 
 impl Points {

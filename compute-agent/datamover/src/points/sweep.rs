@@ -8,9 +8,9 @@ use agent_contract::Refusal;
 use services_foundation::error_chain::ErrorChain;
 use uuid::Uuid;
 
+use super::Points;
 use super::entry::Mark;
 use super::ledger::Ledger;
-use super::Points;
 use crate::refused::{by_journal, by_storage, invalid};
 
 impl Points {

@@ -67,7 +67,8 @@ impl Points {
                         snapshot: format!("{PREFIX}{}", entry.id),
                     });
                     taken.changes_unknown = asked.since.as_ref().map(|_| {
-                        "changes of the server's own disks in Ceph are found by comparing".to_owned()
+                        "changes of the server's own disks in Ceph are found by comparing"
+                            .to_owned()
                     });
                 }
                 DomainStorage::Other => {

@@ -23,28 +23,35 @@ const HOST: &str = "compute1";
 /// Debian's `nobody`: root could write to a full or read-only folder.
 const UNPRIVILEGED: u32 = 65534;
 
+/// Who the program runs as, where the test is root.
+#[derive(Clone, Copy)]
+enum User {
+    Nobody,
+    Nova,
+}
+
 pub(crate) struct Datamover {
     pub(crate) folder: TempDir,
     pub(crate) client: BusClient,
     pub(crate) broker: PrivateBroker,
     child: Option<Child>,
     settings: String,
-    may_use_libvirt: bool,
+    user: User,
     _stop: DropGuard,
 }
 
 impl Datamover {
     /// `more` goes at the end of its configuration; `{path}` in it is the folder.
     pub(crate) async fn start(more: &str) -> Self {
-        Self::start_as(more, false).await
+        Self::start_as(more, User::Nobody).await
     }
 
-    /// As user nova would be, a member of libvirt's group.
-    pub(crate) async fn start_beside_libvirt(more: &str) -> Self {
-        Self::start_as(more, true).await
+    /// As on a host of the lab, where libvirt and os-brick let Nova in.
+    pub(crate) async fn start_as_nova(more: &str) -> Self {
+        Self::start_as(more, User::Nova).await
     }
 
-    async fn start_as(more: &str, may_use_libvirt: bool) -> Self {
+    async fn start_as(more: &str, user: User) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("backstay-datamover-")
             .tempdir()
@@ -66,7 +73,7 @@ impl Datamover {
             broker,
             child: None,
             settings: more.to_owned(),
-            may_use_libvirt,
+            user,
             _stop: stop.drop_guard(),
         };
         datamover.start_again().await;
@@ -93,10 +100,7 @@ impl Datamover {
             .append(true)
             .open(self.path("log"))
             .unwrap();
-        let mut command = unprivileged(
-            env!("CARGO_BIN_EXE_backstay-datamover"),
-            self.may_use_libvirt,
-        );
+        let mut command = unprivileged(env!("CARGO_BIN_EXE_backstay-datamover"), self.user);
         let search = format!("{path}/bin:{}", std::env::var("PATH").unwrap());
         command
             .arg("--config-file")
@@ -228,18 +232,16 @@ impl Drop for Datamover {
     }
 }
 
-fn unprivileged(program: &str, may_use_libvirt: bool) -> Command {
+fn unprivileged(program: &str, user: User) -> Command {
     if !nix::unistd::Uid::effective().is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    let id = UNPRIVILEGED.to_string();
-    command.args(["--reuid", &id, "--regid", &id]);
-    if may_use_libvirt {
-        command.args(["--groups", "libvirt"]);
-    } else {
-        command.arg("--clear-groups");
-    }
+    let nobody = UNPRIVILEGED.to_string();
+    match user {
+        User::Nobody => command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups"]),
+        User::Nova => command.args(["--reuid", "nova", "--regid", "nova", "--init-groups"]),
+    };
     command.args(["--inh-caps=-all", program]);
     command
 }

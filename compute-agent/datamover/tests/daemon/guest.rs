@@ -154,7 +154,10 @@ impl Guest {
 
     fn io(&self, format: &str, file: &Path, command: &str) {
         let file = file.to_str().unwrap();
-        run("qemu-io", &["-d", "unmap", "-f", format, "-c", command, file]);
+        run(
+            "qemu-io",
+            &["-d", "unmap", "-f", format, "-c", command, file],
+        );
     }
 
     /// The disk's model as it is now, under a name that tests compare with.
@@ -167,9 +170,15 @@ impl Guest {
         let ask = "{\"execute\":\"query-named-block-nodes\"}";
         let said = self.virsh(&["qemu-monitor-command", &self.name(), ask]);
         let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-        let nodes = said.get("return").and_then(|nodes| nodes.as_array()).unwrap().iter();
+        let nodes = said
+            .get("return")
+            .and_then(|nodes| nodes.as_array())
+            .unwrap()
+            .iter();
         let bitmaps = nodes.filter_map(|node| node.get("dirty-bitmaps")?.as_array());
-        let names = bitmaps.flatten().filter_map(|bitmap| bitmap.get("name")?.as_str());
+        let names = bitmaps
+            .flatten()
+            .filter_map(|bitmap| bitmap.get("name")?.as_str());
         let mut names: Vec<_> = names.map(str::to_owned).collect();
         names.sort();
         names

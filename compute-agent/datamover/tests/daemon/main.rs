@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test and say why"
 )]
 
+mod connections;
 mod datamover;
 mod freeze;
 mod guest;

@@ -4,9 +4,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use agent_contract::{
-    Answer, BackupJob, DiskLocation, DiskRole, DiskStorage, ImageCompression, ImageFacts, PointDisk,
-    PointEnd, PointId, PointRequest, PointStatus, Question, Refusal, RefusalKind, ServerDisks,
-    TakenDisk, TransferJob, TransferOutcome, TransferState, TransferStatus,
+    Answer, BackupJob, DiskLocation, DiskRole, DiskStorage, ImageCompression, ImageFacts,
+    PointDisk, PointEnd, PointId, PointRequest, PointStatus, Question, Refusal, RefusalKind,
+    ServerDisks, TakenDisk, TransferJob, TransferOutcome, TransferState, TransferStatus,
 };
 use nix::sys::signal::Signal;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ fn new_point() -> PointId {
 
 impl Host {
     async fn new(more: &str) -> Self {
-        let datamover = Datamover::start_beside_libvirt(&format!("{POINTS}{more}")).await;
+        let datamover = Datamover::start_as_nova(&format!("{POINTS}{more}")).await;
         let guest = Guest::define(&datamover.path("guest"), &datamover.path("disks"));
         Self { datamover, guest }
     }
@@ -153,8 +153,15 @@ async fn the_disks_of_a_server_are_told() {
         if is_running {
             host.guest.start();
         }
-        let answer = host.datamover.ask(Question::ServerDisks { server_id }).await;
-        let Answer::ServerDisks(ServerDisks { is_running: is, disks }) = answer else {
+        let answer = host
+            .datamover
+            .ask(Question::ServerDisks { server_id })
+            .await;
+        let Answer::ServerDisks(ServerDisks {
+            is_running: is,
+            disks,
+        }) = answer
+        else {
             panic!("{answer:?}");
         };
         assert_eq!(is, is_running);
@@ -175,7 +182,10 @@ async fn the_disks_of_a_server_are_told() {
         assert!(disks.iter().all(|disk| disk.size_bytes == 64 * MIB));
     }
     let server_id = Uuid::new_v4();
-    let unknown = host.datamover.ask(Question::ServerDisks { server_id }).await;
+    let unknown = host
+        .datamover
+        .ask(Question::ServerDisks { server_id })
+        .await;
     let Answer::Refused(refusal) = unknown else {
         panic!("{unknown:?}");
     };
@@ -436,12 +446,18 @@ async fn older_claims_other_points_and_other_disks_are_refused() {
     let other = host.try_take(new_point(), None).await;
     assert_eq!(refused(other), RefusalKind::Conflict);
     request.epoch = 6;
-    assert_eq!(host.ask_point(question(one.id, &request)).await, Ok(one.clone()));
+    assert_eq!(
+        host.ask_point(question(one.id, &request)).await,
+        Ok(one.clone())
+    );
     let end = PointEnd {
         epoch: 5,
         keep_marks: true,
     };
-    let older = host.datamover.ask(Question::PointEnd { id: one.id, end }).await;
+    let older = host
+        .datamover
+        .ask(Question::PointEnd { id: one.id, end })
+        .await;
     let Answer::Refused(older) = older else {
         panic!("{older:?}");
     };
@@ -490,7 +506,7 @@ async fn a_point_that_nobody_ends_is_ended_and_none_begins_without_room() {
     host.guest.start();
     let full = "[points]\npath = {path}/points\nscratch_min_free_bytes = 1000000000000000\n";
     let Host { guest, .. } = host;
-    let datamover = Datamover::start_beside_libvirt(full).await;
+    let datamover = Datamover::start_as_nova(full).await;
     let host = Host { datamover, guest };
     let refused = host.try_take(new_point(), None).await.unwrap_err();
     assert_eq!(refused.kind, RefusalKind::Unreachable);

@@ -28,28 +28,31 @@ pub struct LocalDatamover {
 impl LocalDatamover {
     /// What the target is called in messages.
     pub const TARGET: &'static str = "main";
+    /// What a second one is called.
+    pub const SECOND_TARGET: &'static str = "second";
     /// The fake cloud's compute host.
     pub const HOST: &'static str = "fake-compute";
 
     /// Starts it; `volumes` is the folder whose files it may read and write.
     pub(crate) fn start(
         folder: &Path,
-        target: &Path,
+        targets: &[(&str, &Path)],
         volumes: &Path,
         rate_limit_bytes_per_second: Option<u64>,
     ) -> Arc<Self> {
         // The bus is never connected to: it is what this stands in for. Libvirt's test driver knows none of
         // the fake cloud's servers, and says so at once.
+        let targets: String = targets
+            .iter()
+            .map(|(id, path)| format!("[target:{id}]\npath = {}\n", path.display()))
+            .collect();
         let text = format!(
             "[DEFAULT]\nhost = {}\nstate_path = {folder}/datamover\n\
              [messaging]\ntransport_url = rabbit://nobody:none@127.0.0.1:1/\n\
              [libvirt]\nuri = test:///default\n[points]\npath = {folder}/points\n\
-             [target:{}]\npath = {}\n\
-             [transfers]\nrate_limit_bytes_per_second = {}\n\
+             {targets}[transfers]\nrate_limit_bytes_per_second = {}\n\
              [raw]\nallowed_paths = {}\n",
             Self::HOST,
-            Self::TARGET,
-            target.display(),
             rate_limit_bytes_per_second.unwrap_or_default(),
             volumes.display(),
             folder = folder.display(),

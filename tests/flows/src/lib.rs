@@ -13,6 +13,7 @@
 mod api;
 mod connections;
 mod datamover;
+mod model;
 mod objects;
 pub mod processes;
 mod site;
@@ -21,5 +22,6 @@ mod tenant;
 
 pub use api::{Api, wait_until};
 pub use datamover::LocalDatamover;
+pub use model::Taken;
 pub use site::{Site, SiteOptions};
 pub use tenant::{ServerSpec, Tenant, digest, write_clusters, write_pattern};

@@ -26,6 +26,8 @@ pub struct SiteOptions {
     pub faults: Vec<Fault>,
     /// How fast disks are moved; `None` for as fast as it goes.
     pub rate_limit_bytes_per_second: Option<u64>,
+    /// Backups may go to a second target too.
+    pub has_second_target: bool,
 }
 
 impl SiteOptions {
@@ -59,6 +61,8 @@ pub struct Site {
     pub api: Api,
     /// The target's folder.
     pub target: PathBuf,
+    /// The second target's, if it was wanted.
+    pub second_target: Option<PathBuf>,
     /// The only datamover.
     pub datamover: Arc<LocalDatamover>,
     engines: Vec<(CancellationToken, JoinHandle<()>)>,
@@ -72,6 +76,15 @@ impl Site {
         let target = folder.path().join("target");
         std::fs::create_dir(&target).unwrap();
         DirectoryTarget::initialise(&target).unwrap();
+        let second_target = options
+            .has_second_target
+            .then(|| folder.path().join("second"));
+        let mut targets = vec![(LocalDatamover::TARGET, target.as_path())];
+        if let Some(second) = &second_target {
+            std::fs::create_dir(second).unwrap();
+            DirectoryTarget::initialise(second).unwrap();
+            targets.push((LocalDatamover::SECOND_TARGET, second));
+        }
         let cloud = FakeCloud::start().unwrap();
         let db = Datastore::connect(&format!(
             "sqlite:///{}/backstay.db",
@@ -83,7 +96,7 @@ impl Site {
         let api = Api::new(db, &cloud).await;
         let datamover = LocalDatamover::start(
             folder.path(),
-            &target,
+            &targets,
             &cloud.folder(),
             options.rate_limit_bytes_per_second,
         );
@@ -91,6 +104,7 @@ impl Site {
             cloud,
             api,
             target,
+            second_target,
             datamover,
             engines: Vec::new(),
             _folder: folder,
@@ -129,16 +143,25 @@ impl Site {
                 volume_snapshot_name_template: "snapshot-%s".to_owned(),
             },
             db: self.db.clone(),
-            targets: Targets::new(
-                LocalDatamover::TARGET,
-                Arc::new(DirectoryTarget::new(&self.target)),
-            ),
+            targets: self.targets(),
             connections: Arc::new(TestConnections {
                 keystone: self.cloud.settings(Account::Service).unwrap(),
                 datamover: self.datamover.clone(),
             }),
             faults: options.faults,
         })
+    }
+
+    fn targets(&self) -> Targets {
+        let main = Arc::new(DirectoryTarget::new(&self.target));
+        let targets = Targets::new(LocalDatamover::TARGET, main);
+        match &self.second_target {
+            Some(second) => targets.and(
+                LocalDatamover::SECOND_TARGET,
+                Arc::new(DirectoryTarget::new(second)),
+            ),
+            None => targets,
+        }
     }
 
     /// Stops every engine and waits until it has let go of its flows.

@@ -149,3 +149,130 @@ pub(super) fn relink(manifest: &mut Manifest, gone: &Manifest) {
         manifest.previous_snapshot_id = gone.previous_snapshot_id;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use agent_format::HashAlgorithm;
+    use agent_format::layout::DiskName;
+    use agent_format::manifest::{FORMAT_VERSION, HashUse};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn name(text: &str) -> ObjectName {
+        ObjectName::new(text).unwrap()
+    }
+
+    fn record(text: &str) -> ObjectRecord {
+        ObjectRecord {
+            name: name(text),
+            size_bytes: 1,
+            blake3: Digest::of(text.as_bytes()),
+        }
+    }
+
+    /// A snapshot with this number, one before it, and disks as `image <- parent` or `image`.
+    fn manifest(number: u128, previous: Option<u128>, disks: &[&str]) -> Manifest {
+        let disk = |words: &&str| {
+            let (image, backing) = match words.split_once(" <- ") {
+                Some((image, parent)) => (image, Some(name(parent))),
+                None => (*words, None),
+            };
+            DiskEntry {
+                vm_id: Uuid::from_u128(1).into(),
+                resource_id: Uuid::from_u128(2).into(),
+                disk: DiskName::new("vda").unwrap(),
+                image: record(image),
+                index: record(&format!("{image}.index")),
+                backing,
+                size_bytes: 512,
+                virtual_size_bytes: 512,
+                cluster_size: 65536,
+                data_bytes: 0,
+                zero_bytes: 0,
+                mark: None,
+            }
+        };
+        Manifest {
+            format_version: FORMAT_VERSION,
+            workload_id: Uuid::from_u128(9).into(),
+            snapshot_id: Uuid::from_u128(number).into(),
+            snapshot_type: match previous {
+                Some(_) => SnapshotType::Incremental,
+                None => SnapshotType::Full,
+            },
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            previous_snapshot_id: previous.map(|id| Uuid::from_u128(id).into()),
+            hash: HashUse {
+                algorithm: HashAlgorithm::Blake3,
+                is_keyed: false,
+            },
+            disks: disks.iter().map(disk).collect(),
+            objects: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_follows_once_no_image_builds_on_the_one_that_goes() {
+        let middle = manifest(2, Some(1), &["2/a <- 1/a", "2/b"]);
+        for (disks, previous) in [
+            // Both still to be merged, one of two, both: one of them had no parent.
+            (&["3/a <- 2/a", "3/b <- 2/b"][..], Some(2)),
+            (&["3/a <- 1/a", "3/b <- 2/b"], Some(2)),
+            (&["3/a <- 2/a", "3/b"], Some(2)),
+            (&["3/a <- 1/a", "3/b"], Some(1)),
+            (&["3/a", "3/b"], None),
+        ] {
+            let mut newest = manifest(3, Some(2), disks);
+            relink(&mut newest, &middle);
+            let wanted = previous.map(|id| Uuid::from_u128(id).into());
+            assert_eq!(newest.previous_snapshot_id, wanted, "{disks:?}");
+            let is_full = newest.snapshot_type == SnapshotType::Full;
+            assert_eq!(is_full, previous.is_none(), "{disks:?}");
+            assert!(newest.to_vec().is_ok(), "{disks:?}");
+        }
+    }
+
+    #[test]
+    fn all_that_build_on_an_image_are_found() {
+        let others: Vec<_> = [
+            manifest(3, Some(2), &["3/b", "3/a <- 2/a"]),
+            manifest(4, Some(3), &["4/a <- 3/a"]),
+            manifest(5, Some(2), &["5/a <- 2/a"]),
+        ]
+        .into_iter()
+        .map(|manifest| Description {
+            manifest,
+            is_withdrawn: false,
+        })
+        .collect();
+        assert_eq!(successors(&others, &name("2/a")), [(0, 1), (2, 0)]);
+        assert_eq!(successors(&others, &name("3/a")), [(1, 0)]);
+        assert_eq!(successors(&others, &name("4/a")), []);
+    }
+
+    #[test]
+    fn a_digest_that_is_none_is_not_written_down() {
+        let newest = manifest(3, Some(2), &["3/a <- 2/a"]);
+        let facts = ImageFacts {
+            image_size_bytes: 7,
+            image_blake3: "x".to_owned(),
+            index_size_bytes: 8,
+            index_blake3: Digest::of(b"index").to_string(),
+            virtual_size_bytes: 512,
+            cluster_size: 65536,
+            data_bytes: 65536,
+            zero_bytes: 0,
+            warnings: Vec::new(),
+        };
+        assert!(merged(&newest.disks[0], &facts, None).is_err());
+        let facts = ImageFacts {
+            image_blake3: Digest::of(b"image").to_string(),
+            ..facts
+        };
+        let disk = merged(&newest.disks[0], &facts, None).unwrap();
+        assert_eq!((disk.image.size_bytes, disk.index.size_bytes), (7, 8));
+        assert_eq!((disk.backing, disk.data_bytes), (None, 65536));
+        assert_eq!(disk.image.name, newest.disks[0].image.name);
+    }
+}

@@ -1,6 +1,7 @@
 //! `backstay-datamover`: without a subcommand the daemon, which runs in the foreground, logs to
 //! standard error and ends on SIGTERM; with one a tool for a shell.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,11 +16,11 @@ const DEFAULT_CONFIG: &str = "/etc/backstay/datamover.conf";
 
 /// Moves disks to and from backup targets: for a cloud as a daemon, for you with a subcommand.
 #[derive(Parser)]
-#[command(version, after_help = AFTER_HELP)]
+#[command(version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// INI file of the daemon; may be given several times, a later one over an earlier [default:
     /// /etc/backstay/datamover.conf]
-    #[arg(long, global = true)]
+    #[arg(long)]
     config_file: Vec<PathBuf>,
     #[command(subcommand)]
     task: Option<Task>,
@@ -28,7 +29,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Run the daemon of a compute host (also without a subcommand)
-    Serve,
+    Serve {
+        /// As without a subcommand
+        #[arg(long)]
+        config_file: Vec<PathBuf>,
+    },
     #[command(flatten)]
     Command(Command),
 }
@@ -44,6 +49,13 @@ Exit status:
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Two libraries bring one each; neither may be picked by chance.
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("a TLS provider was chosen before");
+    }
     if let Some(Task::Command(command)) = &arguments.task {
         return match telemetry::init("warn") {
             Ok(()) => ExitCode::from(command::run(command)),
@@ -51,12 +63,14 @@ fn main() -> ExitCode {
         };
     }
     let mut files = arguments.config_file;
+    if let Some(Task::Serve { config_file }) = arguments.task {
+        files.extend(config_file);
+    }
     if files.is_empty() {
         files.push(PathBuf::from(DEFAULT_CONFIG));
     }
     match daemon(&files) {
-        // A call that hangs in a dead mount must not keep the program from ending.
-        Ok(has_failed) => std::process::exit(i32::from(has_failed)),
+        Ok(never) => match never {},
         Err(error) => {
             command::complain(&format!("Error: {error:?}"));
             ExitCode::FAILURE
@@ -65,23 +79,16 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn daemon(files: &[PathBuf]) -> anyhow::Result<bool> {
+async fn daemon(files: &[PathBuf]) -> anyhow::Result<Infallible> {
     let config = Config::load(files).context("cannot start")?;
     telemetry::init(&config.get_or("DEFAULT", "log_level", String::new())?)?;
     let settings = Settings::from_config(&config).context("cannot start")?;
     config.warn_about_unknown(include_str!("../../../packaging/etc/datamover.conf"));
-    // Two libraries bring one each; neither may be picked by chance.
-    if rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .is_err()
-    {
-        tracing::debug!("a TLS provider was chosen before");
-    }
     let stop = shutdown::on_signal().context("cannot listen for signals")?;
     let result = serve(settings, stop).await;
     if let Err(error) = &result {
         tracing::error!("{error:#}");
     }
-    // Ended here: the runtime would wait for calls that hang.
+    // A call that hangs in a dead mount must not keep the program from ending.
     std::process::exit(i32::from(result.is_err()));
 }

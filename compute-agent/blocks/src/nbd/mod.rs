@@ -1,7 +1,7 @@
 //! A small NBD client: what a backup needs of the protocol, and nothing it does not.
 //!
-//! Fixed newstyle handshake without TLS over a unix socket or TCP, structured and simple replies,
-//! several requests in flight, meta contexts for block status. The server is not trusted: every length and
+//! Fixed newstyle handshake without TLS over a unix socket or TCP, structured and simple replies, several
+//! requests in flight, meta contexts for block status. The server is not trusted: every length and
 //! offset it sends is checked against what was asked for, memory is only taken for lengths of our own
 //! choice or below fixed bounds, and each wait has a limit.
 //!
@@ -14,6 +14,7 @@
 //! | `status` | walking the block status of a disk |
 //! | `reader`, `sink` | pipelines over several connections |
 //! | `endpoint`, `source` | an export as a disk |
+//! | `server` | the other side, read-only |
 
 mod connection;
 mod coverage;
@@ -27,6 +28,7 @@ mod protocol;
 mod reader;
 mod replay;
 mod reply;
+pub mod server;
 mod sink;
 mod socket;
 pub(crate) mod source;

@@ -18,6 +18,15 @@ pub enum Command {
     /// Restore a disk; every byte is verified before it is written
     #[command(after_help = RESTORE_HELP)]
     Restore(RestoreArguments),
+    /// Verify backups: every byte of a point, of all points of a name, or of a whole target
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArguments),
+    /// Let the oldest points go; what later ones need of them is merged into those
+    #[command(after_help = MERGE_HELP)]
+    Merge(MergeArguments),
+    /// Serve a point as a read-only disk over NBD
+    #[command(after_help = EXPORT_HELP)]
+    Export(ExportArguments),
     /// Show what is on a target: names, the points of one, or the chain of a point
     #[command(after_help = INFO_HELP)]
     Info(InfoArguments),
@@ -39,12 +48,40 @@ pub struct Common {
     /// Read and write no faster than this many bytes a second
     #[arg(long, value_name = "BYTES")]
     pub limit_rate: Option<u64>,
+    /// How much work an interruption may cost, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, hide = true)]
+    pub checkpoint_seconds: u64,
     /// Ceph's configuration file, for rbd: [default: that of the rbd program]
     #[arg(long, value_name = "FILE", env = "CEPH_CONF")]
     pub ceph_conf: Option<PathBuf>,
     /// Ceph's user without `client.`, for rbd:
     #[arg(long, value_name = "USER")]
     pub ceph_user: Option<String>,
+    /// INI file of the daemon, for target:ID; may be given several times, a later one over an earlier
+    /// [default: /etc/backstay/datamover.conf]
+    #[arg(long, value_name = "FILE")]
+    pub config_file: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the type says it")]
+    pub s3: S3Options,
+}
+
+/// How to reach a bucket. Its keys come from the environment: `ps` shows options.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "For s3:// (keys: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)")]
+pub struct S3Options {
+    /// https://HOST[:PORT] [default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or Amazon's]
+    #[arg(long, value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+    /// What requests are signed for [default: AWS_REGION, AWS_DEFAULT_REGION, or us-east-1]
+    #[arg(long, value_name = "REGION")]
+    pub s3_region: Option<String>,
+    /// Authorities to trust instead of the system's, in PEM
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE")]
+    pub s3_ca_file: Option<PathBuf>,
+    /// The bucket's name is in the host's name and not in the path
+    #[arg(long)]
+    pub s3_virtual_host: bool,
 }
 
 /// `backup`.
@@ -53,7 +90,7 @@ pub struct BackupArguments {
     /// The disk: a file, a block device, rbd:POOL/IMAGE@SNAPSHOT, nbd://HOST[:PORT][/EXPORT] or
     /// nbd+unix:///[EXPORT]?socket=PATH. Nothing may write to it meanwhile
     pub source: DiskPlace,
-    /// Where backups are kept: a folder
+    /// Where backups are kept: a folder, s3://BUCKET[/PREFIX], or target:ID of the configuration file
     pub target: TargetPlace,
     /// Whose backup it is; a later one of the same name can build upon it
     #[arg(long, value_name = "NAME", value_parser = super::point::parse_name)]
@@ -76,7 +113,7 @@ pub struct BackupArguments {
     /// What to do with data
     #[arg(long, value_enum, default_value_t = CompressionChoice::Zstd)]
     pub compression: CompressionChoice,
-    /// Make the folder a target if it is none yet
+    /// Make the target one if it is none yet
     #[arg(long)]
     pub initialise: bool,
     #[command(flatten)]
@@ -128,6 +165,65 @@ pub struct RestoreArguments {
     pub common: Common,
 }
 
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// Where the backups are
+    pub target: TargetPlace,
+    /// Which [default: all of the target]
+    #[arg(value_name = "NAME[@POINT]")]
+    pub point: Option<PointSpec>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the type says it")]
+    pub common: Common,
+}
+
+/// `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArguments {
+    /// Where the backups are
+    pub target: TargetPlace,
+    /// Whose
+    #[arg(value_parser = super::point::parse_name)]
+    pub name: String,
+    /// How many points stay, the newest [default: all but the oldest]
+    #[arg(long, value_name = "N", value_parser = parse_keep)]
+    pub keep: Option<usize>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the type says it")]
+    pub common: Common,
+}
+
+fn parse_keep(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one point stays".to_owned()),
+        Ok(keep) => Ok(keep),
+        Err(_) => Err("it is a number of points".to_owned()),
+    }
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// Where the backups are
+    pub target: TargetPlace,
+    /// Which, as for `restore`
+    #[arg(value_name = "NAME[@POINT]")]
+    pub point: PointSpec,
+    /// Where to serve it: a path for a unix socket, or HOST:PORT; whoever reaches it can read the disk
+    #[arg(long, value_name = "ADDRESS")]
+    pub nbd: String,
+    /// What clients call it; the empty name leads to it in any case
+    #[arg(long, value_name = "EXPORT", default_value = "disk")]
+    pub export_name: String,
+    /// Which disk, of a point that has several: its name (vda) or the id of its volume
+    #[arg(long)]
+    pub disk: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the type says it")]
+    pub common: Common,
+}
+
 /// `info`.
 #[derive(Debug, Args)]
 pub struct InfoArguments {
@@ -154,6 +250,27 @@ const RESTORE_HELP: &str = "\
 Examples:
   backstay-datamover restore /backups web restored.raw
   backstay-datamover restore /backups web@2026-01-31T12:00:00Z /dev/vg/web --force";
+
+const VERIFY_HELP: &str = "\
+What is damaged is named by image and offset in the disk; the exit status is 3 then.
+
+Examples:
+  backstay-datamover verify /backups
+  backstay-datamover verify /backups web@latest --json";
+
+const MERGE_HELP: &str = "\
+Interrupted, the same command goes on.
+
+Examples:
+  backstay-datamover merge /backups web --keep 7";
+
+const EXPORT_HELP: &str = "\
+Runs until Ctrl-C. Bytes are verified when they are read; a damaged cluster is an I/O error to the client.
+
+Examples:
+  backstay-datamover export /backups web --nbd /run/web.sock
+  qemu-img convert -O raw 'nbd+unix:///disk?socket=/run/web.sock' web.raw
+  backstay-datamover export /backups web@latest --nbd 127.0.0.1:10809";
 
 const INFO_HELP: &str = "\
 Examples:

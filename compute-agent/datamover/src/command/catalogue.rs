@@ -36,6 +36,8 @@ pub(super) struct Points {
     pub(super) points: Vec<Point>,
     /// Manifests that cannot be used, and why.
     pub(super) damaged: Vec<(ObjectName, String)>,
+    /// Of points that are being merged away: no backups any more, but others may build upon them.
+    pub(super) withdrawn: Vec<Manifest>,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +126,7 @@ pub(super) fn points(target: &dyn Target, workload: Workload) -> Result<Points, 
     let folder = workload.folder.name();
     let objects = target.list(Some(&folder));
     let objects = objects.map_err(failed("list the backups"))?;
-    let (mut points, mut damaged) = (Vec::new(), Vec::new());
+    let (mut points, mut damaged, mut withdrawn) = (Vec::new(), Vec::new(), Vec::new());
     for object in objects {
         let Some((workload_id, Some(snapshot_id))) = ids_in(&object.name) else {
             continue;
@@ -133,6 +135,9 @@ pub(super) fn points(target: &dyn Target, workload: Workload) -> Result<Points, 
             workload_id,
             snapshot_id,
         };
+        if object.name == folder.withdrawn_manifest() {
+            withdrawn.extend(read_withdrawn(target, &folder)?);
+        }
         if object.name != folder.manifest() {
             continue;
         }
@@ -150,11 +155,29 @@ pub(super) fn points(target: &dyn Target, workload: Workload) -> Result<Points, 
         }
     }
     points.sort_by_key(|point| (point.manifest.created_at, point.manifest.snapshot_id));
+    // Of a folder that has both, the withdrawal did not come to its end.
+    withdrawn.retain(|gone: &Manifest| {
+        let mut ids = points.iter().map(|point| point.manifest.snapshot_id);
+        !ids.any(|id| id == gone.snapshot_id)
+    });
     Ok(Points {
         workload,
         points,
         damaged,
+        withdrawn,
     })
+}
+
+/// What was withdrawn; one that cannot be read says nothing.
+fn read_withdrawn(
+    target: &dyn Target,
+    folder: &SnapshotFolder,
+) -> Result<Option<Manifest>, CommandError> {
+    match target.get_object(&folder.withdrawn_manifest(), JSON_LIMIT_BYTES) {
+        Ok(bytes) => Ok(Manifest::from_slice(&bytes).ok()),
+        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
+        Err(error) => Err(failed("read a withdrawn manifest")(error)),
+    }
 }
 
 /// The manifest, or why it is damaged.
@@ -261,6 +284,11 @@ impl Points {
         }
     }
 
+    fn is_withdrawn(&self, image: &ObjectName) -> bool {
+        let mut disks = self.withdrawn.iter().flat_map(|gone| &gone.disks);
+        disks.any(|disk| disk.image.name == *image)
+    }
+
     /// The images that make this disk, newest first.
     pub(super) fn chain<'a>(
         &'a self,
@@ -271,6 +299,13 @@ impl Points {
         while let Some(backing) = &last.backing {
             let all = self.points.iter().flat_map(|point| &point.manifest.disks);
             let mut found = all.filter(|disk| disk.image.name == *backing);
+            if self.is_withdrawn(backing) {
+                let image = &last.image.name;
+                let name = &self.workload.name;
+                return Err(CommandError::Refused(format!(
+                    "a merge into image {image} did not come to its end: give `merge` of {name:?} again"
+                )));
+            }
             let parent = found.next().ok_or_else(|| {
                 let image = &last.image.name;
                 CommandError::Damaged(format!(

@@ -4,12 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use services_foundation::shutdown;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{CommandError, io};
 
 /// Whether somebody told us to end.
 #[derive(Debug, Clone)]
-pub(super) struct Interrupt(Arc<AtomicBool>);
+pub(super) struct Interrupt {
+    is_told: Arc<AtomicBool>,
+    token: CancellationToken,
+    handle: Handle,
+}
 
 impl Interrupt {
     /// Listens from now on.
@@ -23,15 +29,27 @@ impl Interrupt {
             .block_on(async { shutdown::on_signal() })
             .map_err(failed())?;
         let told = Arc::new(AtomicBool::new(false));
-        let tells = told.clone();
+        let (is_told, told_too, watched) = (told.clone(), told, token.clone());
+        let handle = runtime.handle().clone();
         std::thread::spawn(move || {
-            runtime.block_on(token.cancelled());
-            tells.store(true, Ordering::SeqCst);
+            runtime.block_on(watched.cancelled());
+            told_too.store(true, Ordering::SeqCst);
+            // The runtime stays for those who wait by its handle.
+            runtime.block_on(std::future::pending::<()>());
         });
-        Ok(Self(told))
+        Ok(Self {
+            is_told,
+            token,
+            handle,
+        })
     }
 
     pub(super) fn is_told(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.is_told.load(Ordering::SeqCst)
+    }
+
+    /// Returns when somebody told us to end.
+    pub(super) fn wait(&self) {
+        self.handle.block_on(self.token.cancelled());
     }
 }

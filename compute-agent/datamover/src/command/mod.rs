@@ -15,14 +15,16 @@
 //! | `catalogue`, `point` | names and points in time on a target, chains of images |
 //! | `place` | where a disk is: file, device, RBD, NBD |
 //! | `target` | opening a target |
-//! | one file a subcommand | `backup`, `restore`, `info` |
+//! | one file a subcommand | `backup`, `restore`, `verify`, `merge`, `export`, `info` |
 
 mod arguments;
 mod backup;
 mod catalogue;
 mod error;
+mod export;
 mod info;
 mod interrupt;
+mod merge;
 mod output;
 mod place;
 mod point;
@@ -30,6 +32,7 @@ mod progress;
 mod restore;
 mod session;
 mod target;
+mod verify;
 
 pub use arguments::Command;
 use error::CommandError;
@@ -52,7 +55,7 @@ fn carry_out(command: &Command) -> Result<(), CommandError> {
     match command {
         Command::Backup(arguments) => {
             if arguments.initialise {
-                arguments.target.initialise()?;
+                arguments.target.initialise(&arguments.common)?;
             }
             backup::run(
                 &Session::open(&arguments.common, &arguments.target)?,
@@ -60,6 +63,18 @@ fn carry_out(command: &Command) -> Result<(), CommandError> {
             )
         }
         Command::Restore(arguments) => restore::run(
+            &Session::open(&arguments.common, &arguments.target)?,
+            arguments,
+        ),
+        Command::Verify(arguments) => verify::run(
+            &Session::open(&arguments.common, &arguments.target)?,
+            arguments,
+        ),
+        Command::Merge(arguments) => merge::run(
+            &Session::open(&arguments.common, &arguments.target)?,
+            arguments,
+        ),
+        Command::Export(arguments) => export::run(
             &Session::open(&arguments.common, &arguments.target)?,
             arguments,
         ),

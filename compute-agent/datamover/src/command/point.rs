@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_same_name_is_the_same_workload_for_ever() {
-        let id = "97e6a4cc-8a3d-5e10-8c6c-8f8bdb2d9f4f";
+        let id = "e83ed164-51f3-5341-a18b-69d2e923ddc5";
         assert_ne!(workload_of("web"), workload_of("Web"));
         assert_eq!(workload_of("web").to_string(), id);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use agent_contract::{ImagePlace, TransferId};
+use agent_contract::{ImagePlace, TransferId, TransferJob, TransferOutcome};
 use agent_format::ObjectName;
 use agent_target::Target;
 use nix::fcntl::{Flock, FlockArg};
@@ -26,7 +26,6 @@ use crate::transfer::{Host, Interrupted, JobError, Run, Throttle, Ticket, Work};
 
 /// The one target of a subcommand has no id of its own.
 const TARGET: &str = "target";
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct Session<'a> {
     pub(super) common: &'a Common,
@@ -47,19 +46,19 @@ pub(super) struct Resume<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn open(common: &'a Common, place: &TargetPlace) -> Result<Self, CommandError> {
-        let target = place.open()?;
+        let target = place.open(common)?;
         let state = state_path(common)?;
         let host = Host {
             targets: Targets::of([(TARGET.to_owned(), target.clone())]),
             disks: Disks::none(),
             throttle: Throttle::new(common.limit_rate.filter(|rate| *rate > 0)),
-            checkpoint_interval: CHECKPOINT_INTERVAL,
+            checkpoint_interval: Duration::from_secs(common.checkpoint_seconds),
             journal: Journal::open(state.join("transfers"))?,
         };
         Ok(Self {
             common,
             target,
-            identity: place.identity()?,
+            identity: place.identity(common)?,
             host,
             state,
             interrupt: Interrupt::listen()?,
@@ -110,6 +109,20 @@ impl<'a> Session<'a> {
             save: &|_| Ok(()),
         };
         self.transfer(label, resume, body)
+    }
+
+    /// A transfer as the daemon would carry it out.
+    pub(super) fn carry_out(
+        &self,
+        label: &str,
+        job: &TransferJob,
+    ) -> Result<TransferOutcome, JobError> {
+        self.transfer_afresh(label, |run| run.carry_out(job))
+    }
+
+    /// Returns on Ctrl-C.
+    pub(super) fn wait_for_interrupt(&self) {
+        self.interrupt.wait();
     }
 
     /// Between transfers.

@@ -110,9 +110,8 @@ pub(crate) fn check_job(job: &TransferJob, targets: &Targets, disks: &Disks) -> 
             disks.check(&job.destination)
         }
         TransferJob::Remove(job) => check_image(&job.image, targets),
-        TransferJob::Merge(_) | TransferJob::Verify(_) => {
-            Err("this datamover cannot merge or verify".to_owned())
-        }
+        TransferJob::Verify(job) => check_image(&job.image, targets),
+        TransferJob::Merge(_) => Err("this datamover cannot merge".to_owned()),
     }
 }
 

@@ -5,8 +5,9 @@
 //! | `table` | all transfers of this host: asked for, shown, cancelled, fenced, remembered |
 //! | `worker` | the threads that carry them out |
 //! | `entry` | what the journal holds of one |
-//! | `run` | what one needs to be carried out; `backup`, `restore`, `remove` do it |
+//! | `run` | what one needs to be carried out; `backup`, `restore`, `remove`, `verify` do it |
 //! | `plan`, `clusters`, `reading`, `lineage` | what is read, as whole clusters; reading objects, whose chain |
+//! | `pipeline` | batches of work, several threads, results in order |
 //! | `ticket`, `throttle` | progress and interruption; how fast |
 
 mod backup;
@@ -14,6 +15,7 @@ mod clusters;
 mod entry;
 mod error;
 mod lineage;
+mod pipeline;
 mod plan;
 mod reading;
 mod remove;
@@ -24,6 +26,7 @@ mod table;
 mod test_host;
 mod throttle;
 mod ticket;
+mod verify;
 mod worker;
 
 use agent_blocks::{DiskSource, WriteDisk};
@@ -35,6 +38,7 @@ pub(crate) use run::{Host, Run};
 pub(crate) use table::Transfers;
 pub(crate) use throttle::Throttle;
 pub(crate) use ticket::{Interrupted, Ticket};
+pub(crate) use verify::verify_image;
 pub(crate) use worker::start as start_workers;
 
 /// A backup of a disk that the caller opens, whatever the job says of where it is.

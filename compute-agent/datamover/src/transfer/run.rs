@@ -11,7 +11,7 @@ use super::entry::Work;
 use super::error::JobError;
 use super::throttle::Throttle;
 use super::ticket::Ticket;
-use super::{backup, remove, restore};
+use super::{backup, remove, restore, verify};
 use crate::disks::Disks;
 use crate::journal::{Journal, JournalError};
 use crate::targets::Targets;
@@ -75,12 +75,13 @@ impl Host {
 }
 
 impl Run<'_> {
-    pub(crate) fn carry_out(self, job: &TransferJob) -> Result<TransferOutcome, JobError> {
+    pub(crate) fn carry_out(&self, job: &TransferJob) -> Result<TransferOutcome, JobError> {
         match job {
-            TransferJob::Backup(job) => backup::run(&self, job).map(TransferOutcome::Image),
-            TransferJob::Restore(job) => restore::run(&self, job),
-            TransferJob::Remove(job) => remove::run(&self, job),
-            TransferJob::Merge(_) | TransferJob::Verify(_) => Err(JobError::Broken),
+            TransferJob::Backup(job) => backup::run(self, job).map(TransferOutcome::Image),
+            TransferJob::Restore(job) => restore::run(self, job),
+            TransferJob::Remove(job) => remove::run(self, job),
+            TransferJob::Verify(job) => verify::run(self, job),
+            TransferJob::Merge(_) => Err(JobError::Broken),
         }
     }
 }

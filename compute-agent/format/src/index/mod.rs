@@ -15,6 +15,7 @@
 //! since (the first one: over the header), so that the trailer's covers the whole file, damage is
 //! found before a block's records are used, and a writer continues from its last 32 bytes of state.
 
+mod block;
 mod checkpoint;
 mod error;
 mod header;
@@ -23,6 +24,7 @@ mod reader;
 mod record;
 mod writer;
 
+pub use block::IndexBlocks;
 pub use checkpoint::IndexCheckpoint;
 pub use error::{IndexReadError, IndexWriteError};
 pub use header::IndexHeader;

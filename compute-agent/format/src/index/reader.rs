@@ -63,6 +63,11 @@ impl<R: Read> IndexReader<R> {
         })
     }
 
+    /// Where the block of the record that was handed out last begins.
+    pub(super) fn block_offset(&self) -> u64 {
+        self.block_offset
+    }
+
     fn next_record(&mut self) -> Result<Option<IndexRecord>, IndexReadError> {
         let rest = self.block.get(self.next_in_block..).unwrap_or_default();
         let Some((bytes, _)) = rest.split_first_chunk() else {

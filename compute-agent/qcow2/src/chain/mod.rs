@@ -66,6 +66,33 @@ impl Chain {
         })
     }
 
+    /// Opens one image without what it builds upon: what it does not hold itself reads as zeroes. For
+    /// those who look at an image and not at a disk.
+    pub fn open_alone(image: ChainImage) -> Result<Self, ReadError> {
+        let image = Image::open(image, u64::MAX)?;
+        Ok(Self {
+            cluster_size: image.header().cluster_size(),
+            virtual_size: image.header().virtual_size,
+            images: vec![image],
+            recent: Mutex::new(None),
+        })
+    }
+
+    /// The clusters that are declared to be zero, of those that share an L2 table with the one at
+    /// `offset`, in order. They are zeroes among the [`extents`](Self::extents), like those that
+    /// no image holds.
+    pub fn declared_zero(&self, offset: u64) -> Result<Vec<u64>, ReadError> {
+        if offset >= self.virtual_size {
+            return Ok(Vec::new());
+        }
+        Ok(self.range_map(offset)?.declared_zero().collect())
+    }
+
+    /// How much of the disk one L2 table maps.
+    pub fn bytes_per_table(&self) -> u64 {
+        self.cluster_size * (self.cluster_size / 8)
+    }
+
     /// The size of the disk as the newest image has it: the true one rounded up to 512.
     pub fn virtual_size(&self) -> u64 {
         self.virtual_size

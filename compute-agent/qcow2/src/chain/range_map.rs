@@ -107,6 +107,13 @@ impl RangeMap {
         Ok(taken)
     }
 
+    /// Numbers of the clusters that an image declares to be zero.
+    pub(super) fn declared_zero(&self) -> impl Iterator<Item = u64> {
+        let first = self.range.start / self.cluster_size;
+        let owners = (first..).zip(&self.owners);
+        owners.filter_map(|(cluster, owner)| matches!(owner, Owner::Zero).then_some(cluster))
+    }
+
     /// What is at `offset`, and up to where it is the same thing, at most to the cluster's end.
     pub(super) fn piece(&self, chain: &Chain, offset: u64) -> Option<(ExtentKind, u64)> {
         if !self.range.contains(&offset) {

@@ -224,7 +224,7 @@ impl State {
         if condition.is_some_and(|etag| etag != object.etag) {
             return error(412, "PreconditionFailed");
         }
-        let mut answer = match asked.request.header("range").map(|range| bytes_of(range)) {
+        let mut answer = match asked.request.header("range").map(bytes_of) {
             None => Message {
                 body: object.bytes.to_vec(),
                 ..empty(200)

@@ -7,7 +7,8 @@ One JSON object on standard input, one on standard output, then the end:
     {"verb": "connect", "connection_info": {...}, ...}    -> {"device_info": {...}, "path": "/..."}
     {"verb": "disconnect", "connection_info": {...}, "device_info": {...} or null, ...}  -> {}
 
-and {"error": "..."} where it failed. Every request also has "settings": host, my_ip, multipath,
+and {"error": "...", "kind": "setup" | "invalid" | "unavailable"} where it failed: os-brick cannot be used here,
+it knows no such storage, anything else. Every request also has "settings": host, my_ip, multipath,
 mount_path, lock_path, root_helper, config_file and uid (who reads and writes the device).
 
 It runs as the datamover's user. What needs root is done by os-brick's own privileged daemon
@@ -108,14 +109,24 @@ def connect(request):
 def disconnect(request):
     """Gently first, so that what is cached is written; then in any case."""
     arguments = (properties(request), request.get("device_info"))
+    connector = connector_for(request)
     try:
-        connector_for(request).disconnect_volume(*arguments)
+        connector.disconnect_volume(*arguments)
     except Exception:
-        connector_for(request).disconnect_volume(*arguments, force=True, ignore_errors=True)
+        connector.disconnect_volume(*arguments, force=True, ignore_errors=True)
     return {}
 
 
 VERBS = {"connector": tell_connector, "connect": connect, "disconnect": disconnect}
+
+
+def kind_of(error):
+    if isinstance(error, ImportError):
+        return "setup"
+    # Nothing was begun then; of any other error that cannot be said.
+    if type(error).__name__ == "InvalidConnectorProtocol":
+        return "invalid"
+    return "unavailable"
 
 
 def answer(request):
@@ -124,7 +135,7 @@ def answer(request):
         return VERBS[request["verb"]](request)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
-        return {"error": without_secrets(said, request)[:2000]}
+        return {"error": without_secrets(said, request)[:2000], "kind": kind_of(error)}
 
 
 def main():

@@ -85,7 +85,12 @@ impl Brick {
             None => Ok(told),
             Some(error) => {
                 let doing = format!("let os-brick work: {error}");
-                Err(BlocksError::new(ErrorKind::Unavailable, doing))
+                let kind = match told.get("kind").and_then(Value::as_str) {
+                    Some("setup") => ErrorKind::Setup,
+                    Some("invalid") => ErrorKind::Invalid,
+                    _ => ErrorKind::Unavailable,
+                };
+                Err(BlocksError::new(kind, doing))
             }
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub(super) enum Phase {
+    /// Nothing was begun, and the journal knows nothing of it.
+    New,
     /// It may be connected, or half of it.
     Opening,
     /// It is connected.
@@ -51,7 +53,7 @@ impl Entry {
             id,
             request,
             device_info: None,
-            phase: Phase::Opening,
+            phase: Phase::New,
         }
     }
 

@@ -2,7 +2,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chrono::Utc;
-use services_foundation::error_chain::ErrorChain;
 
 use super::entry::Phase;
 use super::{Connections, KEPT, Shared};
@@ -23,26 +22,24 @@ impl Connections {
                 continue;
             };
             match entry.phase {
-                Phase::Closing { is_forgotten } => match self.disconnect(&mut entry) {
-                    Ok(()) if is_forgotten => {
-                        self.lock().remove(&entry.id);
-                    }
-                    Ok(()) => {}
-                    Err(refusal) => {
+                Phase::Closing { .. } => {
+                    if let Err(refusal) = self.disconnect(&mut entry) {
                         tracing::error!(connection = %entry.id, "cannot be closed: {refusal}");
                     }
-                },
+                }
                 Phase::Closed { at } if at < Utc::now() - KEPT => {
-                    match self.0.journal.remove(entry.id.0) {
-                        Ok(()) => {
-                            self.lock().remove(&entry.id);
-                        }
-                        Err(error) => tracing::warn!("{}", ErrorChain(&error)),
+                    if let Err(refusal) = self.forget(&mut entry) {
+                        tracing::warn!(connection = %entry.id, "{refusal}");
                     }
                 }
                 _ => {}
             }
         }
+        self.lock().retain(|_, known| {
+            // Somebody may be about to open it.
+            let is_shared = Arc::strong_count(&known.0) > 1;
+            is_shared || known.lock().phase != Phase::New
+        });
     }
 }
 

@@ -22,6 +22,7 @@ mod share;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use agent_blocks::ErrorKind;
 use agent_contract::{
     ConnectionId, ConnectionRequest, ConnectionStatus, Connector, Refusal, RefusalKind,
 };
@@ -101,11 +102,8 @@ impl Connections {
         let mut entry = known.lock();
         older_claim(entry.request.epoch, request.epoch)?;
         let is_newer = request.epoch > entry.request.epoch;
-        if let Phase::Closing { is_forgotten } = entry.phase {
+        if matches!(entry.phase, Phase::Closing { .. }) {
             self.disconnect(&mut entry)?;
-            if is_forgotten {
-                entry.phase = Phase::Opening;
-            }
         }
         match &entry.phase {
             Phase::Open { .. } if entry.request.connection_info != request.connection_info => {
@@ -124,11 +122,7 @@ impl Connections {
             }
             _ => {
                 *entry = Entry::new(id, request);
-                let opened = self.connect(&mut entry);
-                if opened.is_err() && matches!(entry.phase, Phase::Closed { .. }) {
-                    self.lock().remove(&id);
-                }
-                opened
+                self.connect(&mut entry)
             }
         }
     }
@@ -142,7 +136,7 @@ impl Connections {
         older_claim(entry.request.epoch, epoch)?;
         entry.request.epoch = epoch;
         match entry.phase {
-            Phase::Closed { .. } => return Ok(()),
+            Phase::New | Phase::Closed { .. } => return Ok(()),
             Phase::Closing { .. } => {}
             Phase::Opening | Phase::Open { .. } => {
                 entry.phase = Phase::Closing {
@@ -155,10 +149,17 @@ impl Connections {
     }
 
     fn connect(&self, entry: &mut Entry) -> Result<ConnectionStatus, Refusal> {
-        self.save(entry).inspect_err(|_| {
-            entry.phase = Phase::Closed { at: Utc::now() };
-        })?;
+        entry.phase = Phase::Opening;
+        let journaled = self.save(entry);
+        journaled.inspect_err(|_| entry.phase = Phase::New)?;
         let connected = self.0.brick.connect(&entry.request.connection_info);
+        if let Err(error) = &connected
+            && matches!(error.kind(), ErrorKind::Setup | ErrorKind::Invalid)
+        {
+            // Os-brick is not there, or knows no such storage: there is nothing to disconnect.
+            self.forget(entry)?;
+            return Err(by_storage(error));
+        }
         let sized = connected.and_then(|connected| {
             let volume = entry.volume(&connected.path);
             // What is connected must be disconnected with what os-brick told, also if it has no size.
@@ -200,17 +201,23 @@ impl Connections {
             Refusal::new(kind, by_storage(&error).message)
         })?;
         tracing::info!(connection = %entry.id, "is closed");
-        let is_forgotten = entry.phase == Phase::Closing { is_forgotten: true };
+        if entry.phase == (Phase::Closing { is_forgotten: true }) {
+            return self.forget(entry);
+        }
         entry.phase = Phase::Closed { at: Utc::now() };
         // Nobody needs the secrets any more.
         entry.request.connection_info = serde_json::Value::Null;
         entry.device_info = None;
-        if is_forgotten {
-            let removed = self.0.journal.remove(entry.id.0);
-            removed.map_err(|error| by_journal(&error))
-        } else {
-            self.save(entry)
-        }
+        self.save(entry)
+    }
+
+    /// It was never open.
+    fn forget(&self, entry: &mut Entry) -> Result<(), Refusal> {
+        let removed = self.0.journal.remove(entry.id.0);
+        removed.map_err(|error| by_journal(&error))?;
+        *entry = Entry::new(entry.id, entry.request.clone());
+        entry.request.connection_info = serde_json::Value::Null;
+        Ok(())
     }
 
     fn known(&self, id: ConnectionId, request: &ConnectionRequest) -> Known {

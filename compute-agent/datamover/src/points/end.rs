@@ -19,7 +19,7 @@ impl Points {
         why: &str,
     ) -> Result<(), Refusal> {
         let end = match &entry.phase {
-            Phase::Ended { .. } => return Ok(()),
+            Phase::New | Phase::Ended { .. } => return Ok(()),
             Phase::Ending { end } => end.clone(),
             Phase::Taken { disks } => End {
                 kept: keep_marks.then(|| marks(disks)),
@@ -53,17 +53,18 @@ impl Points {
         if entry.parts.job.is_some() || end.kept.is_some() {
             self.settle_marks(&entry.guest(), end)?;
         }
+        tracing::info!(point = %entry.id, "has ended: {}", end.why);
+        if end.is_forgotten {
+            let removed = self.0.journal.remove(entry.id.0);
+            removed.map_err(|error| by_journal(&error))?;
+            entry.phase = Phase::New;
+            return Ok(());
+        }
         entry.phase = Phase::Ended {
             why: end.why.clone(),
             at: Utc::now(),
         };
-        tracing::info!(point = %entry.id, "has ended: {}", end.why);
-        if end.is_forgotten {
-            let removed = self.0.journal.remove(entry.id.0);
-            removed.map_err(|error| by_journal(&error))
-        } else {
-            self.save(entry)
-        }
+        self.save(entry)
     }
 
     fn end_job(&self, guest: &str, part: &JobPart) -> Result<(), Refusal> {

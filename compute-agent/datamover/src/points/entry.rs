@@ -22,6 +22,8 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub(crate) enum Phase {
+    /// Nothing was begun, and the journal knows nothing of it.
+    New,
     /// Any of its parts may be there.
     Taking,
     /// All of them are.
@@ -90,7 +92,7 @@ impl Entry {
             id,
             request,
             began_at: Utc::now(),
-            phase: Phase::Taking,
+            phase: Phase::New,
             parts: Parts::default(),
         }
     }
@@ -100,7 +102,7 @@ impl Entry {
     }
 
     pub(super) fn is_active(&self) -> bool {
-        !matches!(self.phase, Phase::Ended { .. })
+        !matches!(self.phase, Phase::New | Phase::Ended { .. })
     }
 
     pub(super) fn status(&self, disks: &[TakenDisk]) -> PointStatus {

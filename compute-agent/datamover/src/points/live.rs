@@ -85,7 +85,16 @@ impl Points {
             device: disk.device.clone(),
             name: part.job.mark.clone(),
         });
-        self.ledger_change(&guest, |ledger| ledger.begin(marks))?;
+        let since = part.job.disks.iter().filter_map(|disk| {
+            Some(Mark {
+                device: disk.device.clone(),
+                name: disk.since.clone()?,
+            })
+        });
+        self.ledger_change(&guest, |ledger| {
+            ledger.adopt(since);
+            ledger.begin(marks);
+        })?;
         make_folder(&part.folder).map_err(|error| {
             let folder = part.folder.display();
             Refusal::new(

@@ -128,9 +128,6 @@ impl Points {
         entry.request.epoch = request.epoch;
         if let Phase::Ending { end } = entry.phase.clone() {
             self.finish(&mut entry, &end)?;
-            if end.is_forgotten {
-                entry.phase = Phase::Taking;
-            }
         }
         match &entry.phase {
             Phase::Taken { disks } => {
@@ -141,16 +138,11 @@ impl Points {
                 self.check_job(&entry)?;
                 Ok(status)
             }
-            Phase::Ended { why, .. } if !is_newer => {
-                Err(conflict(format!("point {id} has ended: {why}")))
-            }
+            // Never taken again: a transfer that was interrupted would go on with another moment.
+            Phase::Ended { why, .. } => Err(conflict(format!("point {id} has ended: {why}"))),
             _ => {
                 *entry = Entry::new(id, request);
-                let taken = self.take_anew(&mut entry);
-                if taken.is_err() && !entry.is_active() {
-                    self.forget(id);
-                }
-                taken
+                self.take_anew(&mut entry)
             }
         }
     }
@@ -190,11 +182,6 @@ impl Points {
         saved.map_err(|error| by_journal(&error))
     }
 
-    /// It was never taken.
-    fn forget(&self, id: PointId) {
-        self.lock().remove(&id);
-    }
-
     fn all(&self) -> Vec<Known> {
         self.lock().values().cloned().collect()
     }
@@ -214,9 +201,11 @@ impl Points {
             let Ok(entry) = known.entry.try_lock() else {
                 return true;
             };
-            let is_old = matches!(&entry.phase, Phase::Ended { at, .. } if *at < limit);
-            if !is_old {
-                return true;
+            match &entry.phase {
+                // Somebody may be about to take it.
+                Phase::New => return Arc::strong_count(&known.entry) > 1,
+                Phase::Ended { at, .. } if *at < limit => {}
+                _ => return true,
             }
             removed = self.0.journal.remove(id.0);
             removed.is_err()

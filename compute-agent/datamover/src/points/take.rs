@@ -1,6 +1,5 @@
 use agent_blocks::libvirt::{Domain, DomainDisk, DomainStorage};
 use agent_contract::{PointDisk, PointStatus, Refusal, RefusalKind, TakenDisk};
-use chrono::Utc;
 use services_foundation::error_chain::ErrorChain;
 
 use super::entry::{End, Entry, Mark, Parts, Phase, SnapshotPart};
@@ -11,13 +10,8 @@ use crate::server_disks::volume_id;
 impl Points {
     /// Plans the parts, writes them down, makes them. On failure none is left, or the entry says so.
     pub(super) fn take_anew(&self, entry: &mut Entry) -> Result<PointStatus, Refusal> {
-        let planned = self.plan(entry);
-        let (domain, mut disks) = planned.inspect_err(|_| {
-            entry.phase = Phase::Ended {
-                why: "it could not be planned".to_owned(),
-                at: Utc::now(),
-            };
-        })?;
+        let (domain, mut disks) = self.plan(entry)?;
+        entry.phase = Phase::Taking;
         self.save(entry)
             .and_then(|()| self.make(entry, &domain, &mut disks))
             .inspect_err(|refusal| {

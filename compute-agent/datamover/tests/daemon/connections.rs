@@ -309,6 +309,20 @@ async fn a_block_device_is_read_and_written_by_who_does_not_own_it() {
     run("blkdiscard", &["-z", &device.0]);
     carry_out(&datamover, restore(&["one"], location(id, None), 5 * MIB)).await;
     assert_eq!(close(&datamover, id, 1).await, Answer::Done);
+    let Answer::Connector(connector) = datamover.ask(Question::Connector {}).await else {
+        panic!("no connector");
+    };
+    assert_eq!(connector.0["host"], "compute1");
+    // Os-brick's complaint repeats what it was given, in capitals.
+    let secret = SECRET.to_uppercase();
+    let info = json!({"driver_volume_type": secret, "auth_password": secret});
+    let refused = open(&datamover, new_connection(), 1, &info)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind, RefusalKind::Invalid, "{refused}");
+    assert!(refused.message.contains("***"), "{refused}");
+    assert!(!refused.message.contains(&secret), "{refused}");
+    assert_no_secret(&datamover);
     run("blockdev", &["--flushbufs", &device.0]);
     assert!(fs::read(&file).unwrap() == noise(5 * 1024 * 1024));
 }

@@ -11,6 +11,8 @@ use crate::datamover::open_to_all;
 
 pub(crate) const MIB: u64 = 1 << 20;
 const SIZE: u64 = 64 * MIB;
+/// Of the lab's libvirt, for its Ceph.
+const SECRET: &str = "1ab00000-0000-4000-8000-0000000000ce";
 
 /// Gone with this value.
 pub(crate) struct Guest {
@@ -86,6 +88,22 @@ impl Guest {
             )
         };
         let disks: String = DISKS.into_iter().map(disk).collect();
+        self.define_with(&disks);
+    }
+
+    /// With one disk instead, in Ceph as Nova makes it.
+    pub(crate) fn describe_in_ceph(&self, pool: &str) {
+        let disk = format!(
+            "<disk type='network' device='disk'><driver name='qemu' type='raw'/>\
+             <auth username='cinder'><secret type='ceph' uuid='{SECRET}'/></auth>\
+             <source protocol='rbd' name='{pool}/{}_disk'><host name='127.0.0.1' port='6789'/>\
+             </source><target dev='vda' bus='virtio'/></disk>",
+            self.id
+        );
+        self.define_with(&disk);
+    }
+
+    fn define_with(&self, disks: &str) {
         let xml = format!(
             "<domain type='qemu'><name>{}</name><uuid>{}</uuid><memory unit='MiB'>16</memory>\
              <os><type arch='x86_64'>hvm</type></os><devices>\

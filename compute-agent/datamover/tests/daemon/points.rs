@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use uuid::Uuid;
 
 use crate::datamover::{Datamover, LIMIT, image, new_id};
-use crate::guest::{DISKS, Guest, MIB};
+use crate::guest::{DISKS, Guest, MIB, run};
 
 const POINTS: &str = "[points]\npath = {path}/points\nscratch_min_free_bytes = 1000000\n";
 
@@ -478,7 +478,7 @@ async fn older_claims_other_points_and_other_disks_are_refused() {
     }
     host.assert_nothing_left();
     let mut request = host.request(None);
-    request.epoch = 6;
+    request.epoch = 7;
     let ended = host.ask_point(question(one.id, &request)).await;
     assert_eq!(refused(ended), RefusalKind::Conflict);
     request.disks[0].device = "vdx".into();
@@ -511,4 +511,142 @@ async fn a_point_that_nobody_ends_is_ended_and_none_begins_without_room() {
     let refused = host.try_take(new_point(), None).await.unwrap_err();
     assert_eq!(refused.kind, RefusalKind::Unreachable);
     assert!(refused.message.contains("bytes free"), "{refused}");
+}
+
+/// An image in the pool of Nova's disks, gone with this value.
+struct RbdDisk(String);
+
+impl RbdDisk {
+    fn create(server_id: Uuid) -> Self {
+        let image = Self(format!("vms/{server_id}_disk"));
+        run("rbd", &["create", "--size", "64M", &image.0]);
+        image.write(1, 0, 10 * MIB);
+        image
+    }
+
+    fn write(&self, pattern: u8, offset: u64, length: u64) {
+        let command = format!("write -P {pattern} {offset} {length}");
+        run(
+            "qemu-io",
+            &["-f", "raw", "-c", &command, &format!("rbd:{}", self.0)],
+        );
+    }
+
+    fn snapshots(&self) -> String {
+        run("rbd", &["snap", "ls", &self.0])
+    }
+
+    fn delete(&self) {
+        run("rbd", &["snap", "purge", "--no-progress", &self.0]);
+        run("rbd", &["rm", "--no-progress", &self.0]);
+    }
+}
+
+impl Drop for RbdDisk {
+    fn drop(&mut self) {
+        for arguments in [
+            &["snap", "purge", "--no-progress"][..],
+            &["rm", "--no-progress"],
+        ] {
+            let _gone = std::process::Command::new("rbd")
+                .args(arguments)
+                .arg(&self.0)
+                .output();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab"]
+async fn a_disk_in_ceph_has_a_snapshot_for_as_long_as_its_point() {
+    let mut host = Host::new("[ceph]\nuser = backup\npools = vms\n").await;
+    let guest = &host.guest;
+    guest.describe_in_ceph("vms");
+    let disk = RbdDisk::create(guest.id);
+    for is_running in [false, true] {
+        if is_running {
+            guest.start();
+        }
+        let answer = host
+            .datamover
+            .ask(Question::ServerDisks {
+                server_id: guest.id,
+            })
+            .await;
+        let Answer::ServerDisks(disks) = answer else {
+            panic!("{answer:?}");
+        };
+        let told: Vec<_> = disks
+            .disks
+            .iter()
+            .map(|d| (d.role, d.storage, d.size_bytes))
+            .collect();
+        assert_eq!(told, [(DiskRole::Root, DiskStorage::Rbd, 64 * MIB)]);
+    }
+    let request = |since: Option<String>| PointRequest {
+        epoch: 5,
+        server_id: host.guest.id,
+        disks: vec![PointDisk {
+            device: "vda".into(),
+            since,
+        }],
+    };
+    let question = |id, request| Question::PointTake { id, request };
+    let id = new_point();
+    let one = host.ask_point(question(id, request(None))).await.unwrap();
+    let expected = TakenDisk {
+        device: "vda".into(),
+        size_bytes: 64 * MIB,
+        mark: None,
+        changes_unknown: None,
+    };
+    assert_eq!(one.disks, [expected]);
+    assert!(disk.snapshots().contains(&mark(id)));
+    let model = host.datamover.path("disks/one-vda");
+    let model = model.to_str().unwrap();
+    run(
+        "qemu-img",
+        &[
+            "convert",
+            "-O",
+            "raw",
+            &format!("rbd:{}@{}", disk.0, mark(id)),
+            model,
+        ],
+    );
+    host.guest.stop();
+    disk.write(2, 5 * MIB, MIB);
+    assert_eq!(
+        host.ask_point(question(id, request(None))).await,
+        Ok(one.clone())
+    );
+    let job = Host::job(&one, "vda", "one", None);
+    let status = host.transfer(job).await;
+    assert!(matches!(status.state, TransferState::Done(_)), "{status:?}");
+    host.datamover.compare("one-vda", "one-vda");
+    host.datamover.end(Signal::SIGKILL);
+    host.datamover.start_again().await;
+    let end = PointEnd {
+        epoch: 5,
+        keep_marks: true,
+    };
+    let answer = host.datamover.ask(Question::PointEnd { id, end }).await;
+    assert_eq!(answer, Answer::Done);
+    assert_eq!(disk.snapshots(), "");
+    // The server is deleted while its point stands.
+    let request = PointRequest {
+        epoch: 5,
+        server_id: host.guest.id,
+        disks: vec![PointDisk {
+            device: "vda".into(),
+            since: Some("x".into()),
+        }],
+    };
+    let id = new_point();
+    let two = host.ask_point(question(id, request)).await.unwrap();
+    assert!(taken(&two, "vda").changes_unknown.is_some());
+    disk.delete();
+    host.guest.undefine();
+    let answer = host.datamover.ask(Question::PointEnd { id, end }).await;
+    assert_eq!(answer, Answer::Done);
 }

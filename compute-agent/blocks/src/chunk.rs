@@ -1,6 +1,6 @@
 //! Cutting extents into the pieces that are asked for at once.
 
-use crate::{BlocksError, ErrorKind, Extent, ExtentKind, extent::Clipped};
+use crate::{BlocksError, Buffer, ErrorKind, Extent, ExtentKind, extent::Clipped};
 
 /// A piece of a disk as it leaves a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Chunk {
         /// Where the first byte belongs.
         offset: u64,
         /// At most `chunk_bytes` of the plan.
-        bytes: Vec<u8>,
+        bytes: Buffer,
     },
     /// A range known to read as zeroes; nothing was transferred for it.
     Zero {

@@ -1,9 +1,8 @@
 //! A raw file or a block device as a target, written directly.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{Seek, SeekFrom},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +12,7 @@ use nix::{
     fcntl::{FallocateFlags, fallocate},
 };
 
-use crate::{BlocksError, DiskSink, ErrorKind, WriteDisk};
+use crate::{BlocksError, DiskSink, ErrorKind, WriteDisk, direct::DirectFile};
 
 /// Written where space cannot be freed.
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
@@ -22,7 +21,7 @@ static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 #[derive(Debug)]
 pub struct FileTarget {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<DirectFile>,
     size_bytes: u64,
 }
 
@@ -30,12 +29,9 @@ impl FileTarget {
     /// A file or device that exists; its size is the disk's.
     pub fn open(path: &Path) -> Result<Self, BlocksError> {
         let doing = || format!("open {} for writing", path.display());
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(|error| BlocksError::io(doing(), error))?;
+        let file = DirectFile::open(path, true).map_err(|error| BlocksError::io(doing(), error))?;
         let size_bytes = file
+            .file()
             .seek(SeekFrom::End(0))
             .map_err(|error| BlocksError::io(doing(), error))?;
         Ok(Self {
@@ -74,7 +70,7 @@ impl WriteDisk for FileTarget {
 
 struct FileSink {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<DirectFile>,
     size_bytes: u64,
 }
 
@@ -106,7 +102,7 @@ impl FileSink {
         let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else {
             return Ok(false);
         };
-        match fallocate(&self.file, hole, offset, length) {
+        match fallocate(self.file.file(), hole, offset, length) {
             Ok(()) => Ok(true),
             // Also what a device answers to a range that does not fit its sectors.
             Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => Ok(false),
@@ -123,7 +119,7 @@ impl DiskSink for FileSink {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), BlocksError> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.check("write", offset, length)?;
-        let written = self.file.write_all_at(bytes, offset);
+        let written = self.file.write(bytes, offset);
         written.map_err(|error| BlocksError::io(self.doing("write", offset, length), error))
     }
 
@@ -144,7 +140,7 @@ impl DiskSink for FileSink {
                 .min(ZEROES.len());
             let zeroes = ZEROES.get(..part).unwrap_or_default();
             self.file
-                .write_all_at(zeroes, at)
+                .write(zeroes, at)
                 .map_err(|error| BlocksError::io(doing(), error))?;
             let part = u64::try_from(part).unwrap_or(left);
             at += part;
@@ -154,7 +150,7 @@ impl DiskSink for FileSink {
     }
 
     fn flush(&mut self) -> Result<(), BlocksError> {
-        let flushed = self.file.sync_data();
+        let flushed = self.file.file().sync_data();
         flushed.map_err(|error| BlocksError::io(format!("flush {}", self.path.display()), error))
     }
 }

@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Whence, lseek};
 use reader::FileReader;
 
+use crate::direct::DirectFile;
 use crate::{BlocksError, Changes, DiskReader, Extent, ExtentStream, MapDisk, ReadDisk};
 
 /// Bytes that stand still while they are read.
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<DirectFile>,
     size_bytes: u64,
 }
 
@@ -27,13 +27,9 @@ impl FileSource {
     /// A file or device that exists; its size is the disk's.
     pub fn open(path: &Path) -> Result<Self, BlocksError> {
         let failed = |error| BlocksError::io(format!("open {}", path.display()), error);
-        let mut file = File::open(path).map_err(failed)?;
-        let size_bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        // Only advice: what a file system makes of it changes no byte.
-        let advice = PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL;
-        if let Err(errno) = posix_fadvise(&file, 0, 0, advice) {
-            tracing::debug!("{} takes no advice: {errno}", path.display());
-        }
+        let file = DirectFile::open(path, false).map_err(failed)?;
+        // A device's metadata has no length.
+        let size_bytes = file.file().seek(SeekFrom::End(0)).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             file: Arc::new(file),
@@ -85,8 +81,8 @@ impl Allocated<'_> {
         if self.offset >= size {
             return Ok(None);
         }
-        let start = next_data(&self.disk.file, self.offset)?.min(size);
-        let end = next_hole(&self.disk.file, start, size)?;
+        let start = next_data(self.disk.file.file(), self.offset)?.min(size);
+        let end = next_hole(self.disk.file.file(), start, size)?;
         self.offset = end;
         Ok((start < end).then(|| Extent::data(start, end - start)))
     }

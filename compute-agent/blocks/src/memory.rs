@@ -139,7 +139,7 @@ impl MemoryDisk {
             return Ok(Chunk::Zero { offset, length });
         }
         let mut state = self.state();
-        let bytes = state.range("read", offset, length)?.to_vec();
+        let bytes = state.range("read", offset, length)?.to_vec().into();
         state.read_bytes += length;
         Ok(Chunk::Data { offset, bytes })
     }
@@ -204,7 +204,7 @@ mod tests {
         let extents = Box::new([Ok(Extent::data(90, 10)), Ok(Extent::data(0, 1))].into_iter());
         let mut reader = disk.open_reader().unwrap();
         let mut chunks = reader.read(extents, ReadPlan::default());
-        let bytes = (90..100).collect();
+        let bytes = (90..100).collect::<Vec<u8>>().into();
         assert_eq!(
             chunks.next().unwrap().unwrap(),
             Chunk::Data { offset: 90, bytes }

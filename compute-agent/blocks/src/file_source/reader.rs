@@ -1,149 +1,81 @@
-use std::collections::VecDeque;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+//! Reading a file piece by piece. One read is in flight: who wants more opens more readers.
 
-use crate::chunk::Pieces;
+use std::{io, path::PathBuf, sync::Arc};
+
 use crate::{
-    BlocksError, Chunk, ChunkStream, DiskReader, ErrorKind, Extent, ExtentKind, ExtentStream,
-    ReadPlan,
+    BlocksError, Chunk, ChunkStream, DiskReader, Extent, ExtentKind, ExtentStream, ReadPlan,
+    buffer::{BufferPool, DIRECT_ALIGNMENT},
+    chunk::Pieces,
+    direct::DirectFile,
 };
 
-/// Reads that are under way at once: one to wait for the device, one to copy out of the page cache.
-const THREADS: usize = 2;
+/// Memory of chunks that were dropped and will be read into again.
+const KEPT_BYTES: usize = 4 << 20;
 
 pub(super) struct FileReader {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<DirectFile>,
     size_bytes: u64,
-}
-
-type Answer = Result<Chunk, BlocksError>;
-
-struct Job {
-    piece: Extent,
-    answer: SyncSender<Answer>,
+    pool: BufferPool,
 }
 
 impl FileReader {
-    pub(super) fn new(path: PathBuf, file: Arc<File>, size_bytes: u64) -> Self {
+    pub(super) fn new(path: PathBuf, file: Arc<DirectFile>, size_bytes: u64) -> Self {
         Self {
             path,
             file,
             size_bytes,
+            pool: BufferPool::new(KEPT_BYTES),
         }
     }
 
-    fn start_threads(&self) -> Sender<Job> {
-        let (sender, jobs) = channel::<Job>();
-        let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..THREADS {
-            let (jobs, file, path) = (jobs.clone(), self.file.clone(), self.path.clone());
-            // It ends when the stream of chunks, which has the other end, is dropped.
-            std::thread::spawn(move || {
-                while let Some(Job { piece, answer }) = take(&jobs) {
-                    // Nobody waits for it any more if the stream was dropped.
-                    let _nobody_waits = answer.send(read(&file, &path, piece));
-                }
-            });
+    fn read_piece(&self, piece: Extent) -> Result<Chunk, BlocksError> {
+        let Extent {
+            offset,
+            length,
+            kind,
+        } = piece;
+        if kind == ExtentKind::Zero {
+            return Ok(Chunk::Zero { offset, length });
         }
-        sender
+        let read = self.read_bytes(offset, length).map_err(|error| {
+            let doing = format!("read {length} bytes at {offset} of {}", self.path.display());
+            BlocksError::io(doing, error)
+        })?;
+        Ok(Chunk::Data {
+            offset,
+            bytes: read,
+        })
     }
-}
 
-fn take(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
-    let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-    jobs.recv().ok()
-}
-
-fn read(file: &File, path: &std::path::Path, piece: Extent) -> Answer {
-    let doing = || format!("read {piece} of {}", path.display());
-    let length =
-        usize::try_from(piece.length).map_err(|_| BlocksError::new(ErrorKind::Invalid, doing()))?;
-    let mut bytes = vec![0; length];
-    match file.read_exact_at(&mut bytes, piece.offset) {
-        Ok(()) => Ok(Chunk::Data {
-            offset: piece.offset,
-            bytes,
-        }),
-        Err(error) => Err(BlocksError::io(doing(), error)),
+    fn read_bytes(&self, offset: u64, length: u64) -> io::Result<crate::Buffer> {
+        let alignment = DIRECT_ALIGNMENT as u64;
+        let start = offset - offset % alignment;
+        let wanted = (offset + length - start).next_multiple_of(alignment);
+        let in_memory = |bytes: u64| usize::try_from(bytes).map_err(io::Error::other);
+        let mut bytes = self.pool.take(in_memory(wanted)?);
+        let read = self.file.read(&mut bytes, start)?;
+        // The end of the last sector may lie past the file's.
+        if (read as u64) < offset + length - start {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.advance(in_memory(offset - start)?);
+        bytes.truncate(in_memory(length)?);
+        Ok(bytes)
     }
 }
 
 impl DiskReader for FileReader {
     fn read<'a>(&'a mut self, extents: ExtentStream<'a>, plan: ReadPlan) -> ChunkStream<'a> {
-        Box::new(Chunks {
-            pieces: Pieces::new(extents, self.size_bytes, plan.chunk_bytes),
-            jobs: self.start_threads(),
-            window: plan.window.max(1),
-            slots: VecDeque::new(),
-            is_over: false,
-        })
-    }
-}
-
-/// What will be handed out next, in order.
-enum Slot {
-    Ready(Answer),
-    Asked(Receiver<Answer>),
-}
-
-struct Chunks<'a> {
-    pieces: Pieces<ExtentStream<'a>>,
-    jobs: Sender<Job>,
-    window: usize,
-    slots: VecDeque<Slot>,
-    is_over: bool,
-}
-
-impl Chunks<'_> {
-    fn fill_window(&mut self) {
-        while !self.is_over && self.slots.len() < self.window {
-            let slot = match self.pieces.next() {
-                None => {
-                    self.is_over = true;
-                    return;
-                }
-                Some(Err(error)) => {
-                    self.is_over = true;
-                    Slot::Ready(Err(error))
-                }
-                Some(Ok(piece)) if piece.kind == ExtentKind::Zero => Slot::Ready(Ok(Chunk::Zero {
-                    offset: piece.offset,
-                    length: piece.length,
-                })),
-                Some(Ok(piece)) => {
-                    let (answer, answers) = sync_channel(1);
-                    match self.jobs.send(Job { piece, answer }) {
-                        Ok(()) => Slot::Asked(answers),
-                        Err(_) => Slot::Ready(Err(no_reader())),
-                    }
-                }
-            };
-            self.slots.push_back(slot);
-        }
-    }
-}
-
-fn no_reader() -> BlocksError {
-    BlocksError::new(ErrorKind::Io, "read a file: its reader has ended")
-}
-
-impl Iterator for Chunks<'_> {
-    type Item = Answer;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.fill_window();
-        let answer = match self.slots.pop_front()? {
-            Slot::Ready(answer) => answer,
-            Slot::Asked(answer) => answer.recv().unwrap_or_else(|_| Err(no_reader())),
-        };
-        if answer.is_err() {
-            self.is_over = true;
-            self.slots.clear();
-        }
-        Some(answer)
+        let pieces = Pieces::new(extents, self.size_bytes, plan.chunk_bytes);
+        let mut has_failed = false;
+        Box::new(pieces.map_while(move |piece| {
+            if has_failed {
+                return None;
+            }
+            let chunk = piece.and_then(|piece| self.read_piece(piece));
+            has_failed = chunk.is_err();
+            Some(chunk)
+        }))
     }
 }

@@ -133,7 +133,10 @@ impl Chunks<'_> {
             .map_err(|error| error.while_doing(self.endpoint.doing("read")))?;
         let Extent { offset, length, .. } = piece;
         Ok(match reply {
-            Reply::Data(bytes) => Chunk::Data { offset, bytes },
+            Reply::Data(bytes) => Chunk::Data {
+                offset,
+                bytes: bytes.into(),
+            },
             _ => Chunk::Zero { offset, length },
         })
     }

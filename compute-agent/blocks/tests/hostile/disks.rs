@@ -93,7 +93,7 @@ fn answers_out_of_order_leave_the_reader_in_order() {
     let want: Vec<Chunk> = (0..16)
         .map(|n| Chunk::Data {
             offset: n * 1000,
-            bytes: vec![number_of(n * 1000); 1000],
+            bytes: vec![number_of(n * 1000); 1000].into(),
         })
         .collect();
     let plan = ReadPlan {

@@ -166,7 +166,7 @@ fn holes_inside_of_what_is_read_are_told_as_zero() {
     let want = [
         Chunk::Data {
             offset: 0,
-            bytes: pattern(0, MIB),
+            bytes: pattern(0, MIB).into(),
         },
         Chunk::Zero {
             offset: MIB,
@@ -174,7 +174,7 @@ fn holes_inside_of_what_is_read_are_told_as_zero() {
         },
         Chunk::Data {
             offset: 2 * MIB,
-            bytes: partly,
+            bytes: partly.into(),
         },
         Chunk::Zero {
             offset: 3 * MIB,
@@ -201,7 +201,7 @@ fn a_reader_that_was_left_in_the_middle_reads_again_from_anywhere() {
             first
                 == Chunk::Data {
                     offset: start,
-                    bytes: pattern(start, 1 << 18)
+                    bytes: pattern(start, 1 << 18).into()
                 }
         );
     }

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use agent_blocks::Chunk;
+use agent_blocks::{Buffer, Chunk};
 use agent_format::Digest;
 use agent_qcow2::CLUSTER_BYTES;
 
 use super::error::JobError;
 
-const CLUSTER: usize = 1 << 16;
+pub(crate) const CLUSTER: usize = 1 << 16;
 const _: () = assert!(CLUSTER as u64 == CLUSTER_BYTES);
 static ZEROES: [u8; CLUSTER] = [0; CLUSTER];
 
@@ -18,21 +18,11 @@ pub(crate) enum Piece {
     /// Their bytes, and for each its digest, or none if it is zero.
     Data {
         first: u64,
-        bytes: Vec<u8>,
+        bytes: Buffer,
         digests: Vec<Option<Digest>>,
     },
     /// Known to be zero.
     Zero(Range<u64>),
-}
-
-impl Piece {
-    /// The cluster after the last.
-    pub(crate) fn end(&self) -> u64 {
-        match self {
-            Self::Data { first, digests, .. } => first + digests.len() as u64,
-            Self::Zero(range) => range.end,
-        }
-    }
 }
 
 /// Joins what a server cut inside of a cluster (a hole of the storage may be smaller). Only the disk's
@@ -88,10 +78,11 @@ impl Assembler {
         Ok(())
     }
 
-    fn push_data(&mut self, mut bytes: Vec<u8>, pieces: &mut Vec<Piece>) {
+    fn push_data(&mut self, mut bytes: Buffer, pieces: &mut Vec<Piece>) {
         if !self.open.is_empty() {
             let missing = (CLUSTER - self.open.len()).min(bytes.len());
-            self.open.extend(bytes.drain(..missing));
+            self.open.extend(bytes.get(..missing).unwrap_or_default());
+            bytes.advance(missing);
             self.position += missing as u64;
             self.emit_open(pieces);
         }
@@ -101,12 +92,12 @@ impl Assembler {
         } else {
             bytes.len() - bytes.len() % CLUSTER
         };
-        let rest = bytes.split_off(whole);
+        self.open.extend(bytes.get(whole..).unwrap_or_default());
+        bytes.truncate(whole);
         if !bytes.is_empty() {
             let first = self.position / CLUSTER_BYTES;
             pieces.push(data(first, bytes));
         }
-        self.open.extend(rest);
         self.position = end;
     }
 
@@ -139,7 +130,7 @@ impl Assembler {
         if self.open.len() == CLUSTER || self.position == self.size_bytes {
             let bytes = std::mem::take(&mut self.open);
             let first = (self.position - bytes.len() as u64) / CLUSTER_BYTES;
-            pieces.push(data(first, bytes));
+            pieces.push(data(first, bytes.into()));
         }
     }
 }
@@ -150,7 +141,7 @@ fn torn(offset: u64) -> JobError {
     ))
 }
 
-fn data(first: u64, bytes: Vec<u8>) -> Piece {
+fn data(first: u64, bytes: Buffer) -> Piece {
     let digests = bytes.chunks(CLUSTER).map(digest_unless_zero).collect();
     Piece::Data {
         first,
@@ -186,7 +177,7 @@ mod tests {
     }
 
     fn whole(first: u64, bytes: Vec<u8>) -> Piece {
-        super::data(first, bytes)
+        super::data(first, bytes.into())
     }
 
     #[test]
@@ -199,7 +190,7 @@ mod tests {
             vec![
                 Chunk::Data {
                     offset: 3 * C,
-                    bytes: vec![1; 1000],
+                    bytes: vec![1; 1000].into(),
                 },
                 Chunk::Zero {
                     offset: 3 * C + 1000,
@@ -207,7 +198,7 @@ mod tests {
                 },
                 Chunk::Data {
                     offset: 3 * C + 5000,
-                    bytes: vec![2; CLUSTER - 5000],
+                    bytes: vec![2; CLUSTER - 5000].into(),
                 },
             ],
         );
@@ -221,7 +212,10 @@ mod tests {
         let pieces = assemble(
             10 * C + 5,
             vec![
-                Chunk::Data { offset: 0, bytes },
+                Chunk::Data {
+                    offset: 0,
+                    bytes: bytes.into(),
+                },
                 Chunk::Zero {
                     offset: 2 * C,
                     length: 8 * C + 5,
@@ -246,7 +240,7 @@ mod tests {
                 },
                 Chunk::Data {
                     offset: C + 10,
-                    bytes: vec![1; CLUSTER - 10],
+                    bytes: vec![1; CLUSTER - 10].into(),
                 },
             ],
         );
@@ -262,7 +256,7 @@ mod tests {
             C + 9,
             vec![Chunk::Data {
                 offset: 0,
-                bytes: bytes.clone(),
+                bytes: bytes.clone().into(),
             }],
         );
         assert_eq!(pieces, [whole(0, bytes)]);
@@ -270,14 +264,14 @@ mod tests {
         assembler
             .push(Chunk::Data {
                 offset: 0,
-                bytes: vec![1; 9],
+                bytes: vec![1; 9].into(),
             })
             .unwrap();
         assert!(
             assembler
                 .push(Chunk::Data {
                     offset: C,
-                    bytes: vec![1; 9]
+                    bytes: vec![1; 9].into()
                 })
                 .is_err()
         );

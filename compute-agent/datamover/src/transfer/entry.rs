@@ -40,6 +40,11 @@ pub(crate) struct BackupWork {
     pub(crate) next_cluster: u64,
     /// Nothing is left to be read.
     pub(crate) is_read: bool,
+    /// The plan is all of the disk, and what is as it was at the backup before is left out.
+    #[serde(default)]
+    pub(crate) is_compared: bool,
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Everything before the offset is on the volume's stable storage.

@@ -17,8 +17,6 @@ pub(crate) enum JobError {
         #[source]
         source: BlocksError,
     },
-    #[error("cannot tell what changed since {since}: {reason}; a full backup is needed")]
-    ChangesUnknown { since: String, reason: String },
     #[error("the disk has {found} bytes, not {expected} as was asked for")]
     Size { expected: u64, found: u64 },
     #[error("cannot {doing}")]
@@ -29,6 +27,8 @@ pub(crate) enum JobError {
     },
     #[error("cannot write the image")]
     Image(#[source] WriteError),
+    #[error("cannot compress a cluster")]
+    Compress(#[source] agent_qcow2::CompressError),
     #[error("cannot write the image's index")]
     Index(#[source] IndexWriteError),
     #[error("cannot read the backup")]
@@ -117,7 +117,6 @@ impl JobError {
     /// No host names, no paths.
     fn tenant_message(&self) -> &'static str {
         match self {
-            Self::ChangesUnknown { .. } => "The earlier snapshot of the disk is gone.",
             Self::Size { .. } => "The disk's size is not the expected one.",
             Self::Disk { source, .. } => match source.kind() {
                 DiskError::NotFound | DiskError::SnapshotNotFound => "The disk was not found.",

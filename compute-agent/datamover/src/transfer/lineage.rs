@@ -11,41 +11,48 @@ pub(crate) fn lineage(
     target: &dyn Target,
     newest: &ObjectName,
 ) -> Result<Vec<ObjectName>, JobError> {
-    let mut chain = vec![newest.clone()];
-    let mut image = newest.clone();
-    while let Some(parent) = parent_of(target, &image)? {
-        if chain.contains(&parent) {
+    let ancestors = ancestors(target, newest)?;
+    Ok(ancestors.into_iter().map(|(image, _)| image).collect())
+}
+
+/// The same, with their headers.
+pub(crate) fn ancestors(
+    target: &dyn Target,
+    newest: &ObjectName,
+) -> Result<Vec<(ObjectName, Header)>, JobError> {
+    let mut chain: Vec<(ObjectName, Header)> = Vec::new();
+    let mut next = Some(newest.clone());
+    while let Some(image) = next {
+        if chain.iter().any(|(name, _)| *name == image) {
             let what = "it builds upon itself";
             return Err(JobError::Damaged {
-                image: parent.to_string(),
+                image: image.to_string(),
                 offset: 0,
                 what,
             });
         }
-        chain.push(parent.clone());
-        image = parent;
+        let header = header_of(target, &image)?;
+        next = match &header.backing_name {
+            None => None,
+            Some(name) => Some(image.resolve(name).map_err(|error| {
+                JobError::Refused(format!("image {image} builds upon no image: {error}"))
+            })?),
+        };
+        chain.push((image, header));
     }
     Ok(chain)
 }
 
-/// The image that this one names as its backing file; none for a full one.
-fn parent_of(target: &dyn Target, image: &ObjectName) -> Result<Option<ObjectName>, JobError> {
+pub(crate) fn header_of(target: &dyn Target, image: &ObjectName) -> Result<Header, JobError> {
     let data = target
         .open_image(image)
         .map_err(failed("open an image of the chain"))?;
-    let header = Header::read(&data).map_err(|source| {
+    Header::read(&data).map_err(|source| {
         JobError::Chain(ReadError::Header {
             image: image.to_string(),
             source,
         })
-    })?;
-    let Some(name) = header.backing_name else {
-        return Ok(None);
-    };
-    match image.resolve(&name) {
-        Ok(parent) => Ok(Some(parent)),
-        Err(error) => Err(JobError::Refused(format!("image {image}: {error}"))),
-    }
+    })
 }
 
 #[cfg(test)]

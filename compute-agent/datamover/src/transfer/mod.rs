@@ -6,7 +6,8 @@
 //! | `worker` | the threads that carry them out |
 //! | `entry` | what the journal holds of one |
 //! | `run` | what one needs to be carried out; `backup`, `restore`, `remove`, `verify` do it |
-//! | `plan`, `clusters`, `reading`, `lineage` | what is read, as whole clusters; reading objects, whose chain |
+//! | `plan`, `clusters`, `reading`, `lineage` | what is read, as whole clusters; reading objects; what an image builds upon |
+//! | `owners` | which image of a chain has the newest word on a cluster |
 //! | `pipeline` | batches of work, several threads, results in order |
 //! | `ticket`, `throttle` | progress and interruption; how fast |
 
@@ -15,6 +16,7 @@ mod clusters;
 mod entry;
 mod error;
 mod lineage;
+mod owners;
 mod pipeline;
 mod plan;
 mod reading;

@@ -97,55 +97,13 @@ fn extent(bytes: &[u8; RECORD]) -> io::Result<Extent> {
     }
 }
 
-/// Counts how much of the plan's data lies before an offset that only grows.
-pub(crate) struct Meter {
-    extents: PlanReader,
-    current: Option<Extent>,
-    before: u64,
-}
-
-impl Meter {
-    pub(crate) fn new(extents: PlanReader) -> Self {
-        Self {
-            extents,
-            current: None,
-            before: 0,
-        }
-    }
-
-    pub(crate) fn data_before(&mut self, offset: u64) -> Result<u64, JobError> {
-        loop {
-            let extent = match self.current.take() {
-                Some(extent) => extent,
-                None => match self.extents.next() {
-                    Some(extent) => extent.map_err(JobError::Plan)?,
-                    None => return Ok(self.before),
-                },
-            };
-            let is_data = extent.kind == ExtentKind::Data;
-            if extent.end() > offset {
-                self.current = Some(extent);
-                let part = if is_data {
-                    offset.saturating_sub(extent.offset)
-                } else {
-                    0
-                };
-                return Ok(self.before + part);
-            }
-            if is_data {
-                self.before += extent.length;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use agent_blocks::Extent;
     use agent_blocks::MapDisk;
     use agent_blocks::memory::MemoryDisk;
 
-    use super::{Meter, data_bytes, make, read};
+    use super::{data_bytes, make, read};
     use crate::journal::Journal;
     use crate::transfer::error::JobError;
 
@@ -158,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_read_as_it_was_written_and_measured() {
+    fn a_plan_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path().into()).unwrap();
         let path = folder.path().join("plan");
@@ -167,9 +125,6 @@ mod tests {
         let again: Vec<_> = read(&path).unwrap().map(Result::unwrap).collect();
         assert_eq!(again, extents());
         assert_eq!(data_bytes(&path).unwrap(), 110);
-        let mut meter = Meter::new(read(&path).unwrap());
-        let measured = [0, 40, 100, 120, 205, 1000].map(|at| meter.data_before(at).unwrap());
-        assert_eq!(measured, [0, 40, 100, 100, 105, 110]);
     }
 
     #[test]

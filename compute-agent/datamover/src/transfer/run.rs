@@ -43,6 +43,18 @@ pub(crate) struct Place {
     pub(crate) index: ObjectName,
 }
 
+impl Place {
+    /// Another image of the same target.
+    pub(crate) fn beside(&self, image: ObjectName) -> Result<Self, JobError> {
+        let index = index_of(&image).map_err(|error| JobError::Refused(error.to_string()))?;
+        Ok(Self {
+            target: self.target.clone(),
+            image,
+            index,
+        })
+    }
+}
+
 impl Host {
     pub(crate) fn place(&self, image: &ImagePlace) -> Result<Place, JobError> {
         let no_name = |error: agent_format::NameError| JobError::Refused(error.to_string());

@@ -1,4 +1,6 @@
-use agent_contract::{BackupJob, ImageFacts};
+use std::mem::discriminant;
+
+use agent_contract::{BackupJob, ImageCompression, ImageFacts};
 use agent_format::index::{ClusterContent, IndexHeader, IndexRecord, IndexSummary, IndexWriter};
 use agent_format::{HashAlgorithm, ObjectName};
 use agent_qcow2::{
@@ -6,8 +8,10 @@ use agent_qcow2::{
     ImageWriter, SinkStream,
 };
 
+use super::Comparison;
+use super::read::{Content, Done, Part};
 use crate::targets::object_name;
-use crate::transfer::clusters::Piece;
+use crate::transfer::clusters::CLUSTER;
 use crate::transfer::entry::BackupWork;
 use crate::transfer::error::{JobError, target};
 use crate::transfer::run::Place;
@@ -37,7 +41,11 @@ pub(super) fn image_options(job: &BackupJob, image: &ObjectName) -> Result<Image
     Ok(ImageOptions {
         size_bytes: job.size_bytes,
         backing,
-        compression: Compression::None,
+        compression: match job.compression {
+            ImageCompression::None => Compression::None,
+            ImageCompression::Zstd => Compression::Zstd,
+            ImageCompression::Zlib => Compression::Zlib,
+        },
     })
 }
 
@@ -110,33 +118,58 @@ impl Objects {
         self.next_cluster
     }
 
-    pub(super) fn write(&mut self, piece: &Piece) -> Result<(), JobError> {
-        match piece {
-            Piece::Zero(range) => self.declare_zero(range.clone())?,
-            Piece::Data {
-                first,
-                bytes,
-                digests,
-            } => {
-                let mut rest = bytes.as_slice();
-                let mut at = *first;
-                for run in digests.chunk_by(|a, b| a.is_some() == b.is_some()) {
-                    let length = (run.len() << 16).min(rest.len());
-                    let (now, later) = rest.split_at(length);
-                    let end = at + run.len() as u64;
-                    if run.iter().all(Option::is_none) {
-                        self.declare_zero(at..end)?;
-                    } else {
-                        self.image.write_data(at, now).map_err(JobError::Image)?;
-                        for (cluster, digest) in (at..end).zip(run.iter().flatten()) {
-                            self.push(cluster, ClusterContent::Data(*digest))?;
-                        }
-                    }
-                    (at, rest) = (end, later);
-                }
+    pub(super) fn write(&mut self, done: &Done) -> Result<(), JobError> {
+        for part in &done.parts {
+            match part {
+                Part::Zero(range) => self.declare_zero(range.clone())?,
+                Part::Data {
+                    first,
+                    bytes,
+                    packed,
+                    clusters,
+                } => self.write_clusters(*first, bytes, packed, clusters)?,
             }
         }
-        self.next_cluster = piece.end();
+        self.next_cluster = done.end_cluster;
+        Ok(())
+    }
+
+    /// Neighbours that are stored as they are at once.
+    fn write_clusters(
+        &mut self,
+        first: u64,
+        bytes: &[u8],
+        packed: &[u8],
+        clusters: &[Content],
+    ) -> Result<(), JobError> {
+        let mut at = first;
+        for run in clusters.chunk_by(|a, b| discriminant(a) == discriminant(b)) {
+            let end = at + run.len() as u64;
+            match run {
+                [Content::Zero, ..] => self.declare_zero(at..end)?,
+                [Content::Data(_), ..] => {
+                    let start = usize::try_from(at - first).unwrap_or(usize::MAX) * CLUSTER;
+                    let stop = bytes.len().min(start + run.len() * CLUSTER);
+                    let bytes = bytes.get(start..stop).unwrap_or_default();
+                    self.image.write_data(at, bytes).map_err(JobError::Image)?;
+                }
+                _ => {}
+            }
+            for (cluster, content) in (at..end).zip(run) {
+                match content {
+                    Content::Data(digest) => self.push(cluster, ClusterContent::Data(*digest))?,
+                    Content::Packed(digest, place) => {
+                        let payload = packed.get(place.clone()).unwrap_or_default();
+                        self.image
+                            .write_compressed(cluster, payload)
+                            .map_err(JobError::Image)?;
+                        self.push(cluster, ClusterContent::Data(*digest))?;
+                    }
+                    Content::Same | Content::Zero => {}
+                }
+            }
+            at = end;
+        }
         Ok(())
     }
 
@@ -160,7 +193,11 @@ impl Objects {
     }
 
     /// Makes both durable.
-    pub(super) fn checkpoint(&mut self, is_read: bool) -> Result<BackupWork, JobError> {
+    pub(super) fn checkpoint(
+        &mut self,
+        is_read: bool,
+        how: &Comparison,
+    ) -> Result<BackupWork, JobError> {
         let index = self.index.checkpoint().map_err(JobError::Index)?;
         let synced = self.index.get_mut().sink.sync();
         synced.map_err(|error| JobError::Index(agent_format::index::IndexWriteError::Io(error)))?;
@@ -170,6 +207,8 @@ impl Objects {
             index,
             next_cluster: self.next_cluster,
             is_read,
+            is_compared: how.is_wanted,
+            warnings: how.warnings(),
         })
     }
 
@@ -199,6 +238,6 @@ pub(super) fn facts(image: &ImageSummary, index: &IndexSummary, work: &BackupWor
         virtual_size_bytes: image.virtual_size,
         data_bytes: counters.data_clusters * CLUSTER_BYTES,
         zero_bytes: counters.zero_clusters * CLUSTER_BYTES,
-        warnings: Vec::new(),
+        warnings: work.warnings.clone(),
     }
 }

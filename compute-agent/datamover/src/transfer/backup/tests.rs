@@ -11,7 +11,7 @@ use crate::transfer::JobError;
 use crate::transfer::test_host::{C, Life, TestHost, backup_job, host, host_with, noise};
 use crate::transfer::ticket::Interrupted;
 
-fn back_up(
+pub(super) fn back_up(
     host: &TestHost,
     life: &Life,
     job: &agent_contract::BackupJob,
@@ -30,7 +30,7 @@ fn qemu_img(arguments: &[&str]) {
     );
 }
 
-fn check_against(host: &TestHost, name: &str, bytes: &[u8]) {
+pub(super) fn check_against(host: &TestHost, name: &str, bytes: &[u8]) {
     let raw = host.folder.path().join("expected");
     let mut bytes = bytes.to_vec();
     bytes.resize(bytes.len().next_multiple_of(512), 0);
@@ -100,22 +100,27 @@ fn an_incremental_holds_the_changed_clusters_and_no_more() {
 }
 
 #[test]
-fn a_missing_earlier_snapshot_is_said_and_not_guessed_around() {
+fn a_missing_earlier_snapshot_is_said_and_all_is_compared_instead() {
     let host = host();
-    let disk = MemoryDisk::new(noise(C, 1));
-    let job = backup_job("w/b", C, Some(("gone", "w/a")));
-    let error = back_up(&host, &Life::new(), &job, &disk).unwrap_err();
-    assert!(
-        matches!(&error, JobError::ChangesUnknown { since, .. } if since == "gone"),
-        "{error}"
-    );
-    assert!(matches!(
-        error.to_state(),
-        agent_contract::TransferState::Failed {
-            is_transient: false,
-            ..
-        }
-    ));
+    let mut bytes = noise(20 * C + 700, 1);
+    bytes[3 * C..6 * C].fill(0);
+    let full = backup_job("w/a", bytes.len(), None);
+    back_up(&host, &Life::new(), &full, &MemoryDisk::new(bytes.clone())).unwrap();
+    bytes[2 * C + 5] ^= 1;
+    bytes[4 * C] = 1;
+    bytes[8 * C..10 * C].fill(0);
+    // What became zero is not even allocated any more.
+    let c = C as u64;
+    let disk = MemoryDisk::new(bytes.clone())
+        .with_allocated([Extent::data(0, 8 * c), Extent::data(10 * c, 10 * c + 700)]);
+    let job = backup_job("w/b", bytes.len(), Some(("gone", "w/a")));
+    let facts = back_up(&host, &Life::new(), &job, &disk).unwrap();
+    check_against(&host, "w/b", &bytes);
+    assert_eq!((facts.data_bytes, facts.zero_bytes), (2 * c, 2 * c));
+    let [warning] = facts.warnings.as_slice() else {
+        panic!("{:?}", facts.warnings);
+    };
+    assert!(warning.contains("gone"), "{warning}");
 }
 
 #[test]
@@ -236,4 +241,21 @@ fn a_disk_of_another_size_is_refused() {
     let disk = MemoryDisk::new(noise(2 * C, 1));
     let error = back_up(&host, &Life::new(), &backup_job("w/a", C, None), &disk).unwrap_err();
     assert!(matches!(error, JobError::Size { .. }), "{error}");
+}
+
+#[test]
+fn a_disk_that_fails_in_the_middle_is_gone_on_with_where_it_failed() {
+    let host = host();
+    let bytes = noise(400 * C, 8);
+    let job = backup_job("w/a", bytes.len(), None);
+    let life = Life::new();
+    let bad = MemoryDisk::new(bytes.clone()).failing_at(200 * C as u64);
+    let error = back_up(&host, &life, &job, &bad).unwrap_err();
+    assert!(matches!(error, JobError::Disk { .. }), "{error}");
+    let good = MemoryDisk::new(bytes.clone());
+    back_up(&host, &life, &job, &good).unwrap();
+    check_against(&host, "w/a", &bytes);
+    // All before the batch that failed is kept.
+    let read = good.read_bytes();
+    assert!(read <= (200 + 32) * C as u64 + 4096, "{read}");
 }

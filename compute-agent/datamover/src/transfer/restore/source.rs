@@ -1,26 +1,16 @@
-//! The chain as verified pieces, in guest order: what an image holds must be what its index says, no
-//! more and no less.
+//! The chain, opened and looked over before the first byte is written.
 
-use agent_contract::RestoreJob;
+use agent_contract::{ImageDigests, RestoreJob};
 use agent_format::Digest;
-use agent_qcow2::{Chain, ChainImage, Extent, ExtentKind};
+use agent_qcow2::{Chain, ChainImage, ExtentKind};
 
-use super::owners::{Owned, Owners};
 use crate::transfer::error::{JobError, target};
-use crate::transfer::reading::open_index;
+use crate::transfer::owners::{Layer, Owners};
+use crate::transfer::reading::{open_index, read_trailer};
 use crate::transfer::run::{Place, Run};
 
-/// Read at once; whole clusters.
-const PIECE_BYTES: u64 = 1 << 20;
-
-/// A part of the disk.
-pub(super) enum Piece {
-    Data { offset: u64, bytes: Vec<u8> },
-    Zero { offset: u64, length: u64 },
-}
-
 pub(super) struct Source {
-    chain: Chain,
+    pub(super) chain: Chain,
     places: Vec<Place>,
 }
 
@@ -42,6 +32,7 @@ impl Source {
         let chain = Chain::open(images).map_err(JobError::Chain)?;
         let source = Self { chain, places };
         source.check_links()?;
+        source.check_digests(&job.digests)?;
         let found = source.chain.virtual_size();
         let expected = job.size_bytes;
         if found < expected {
@@ -75,6 +66,36 @@ impl Source {
         Ok(())
     }
 
+    /// Image and index must be those that the manifests mean.
+    fn check_digests(&self, digests: &[ImageDigests]) -> Result<(), JobError> {
+        if digests.is_empty() {
+            return Ok(());
+        }
+        if digests.len() != self.places.len() {
+            let (told, images) = (digests.len(), self.places.len());
+            let message = format!("digests of {told} images were told, the chain has {images}");
+            return Err(JobError::Refused(message));
+        }
+        for (number, (place, expected)) in self.places.iter().zip(digests).enumerate() {
+            let parsed = |text: &str| {
+                let digest = text.parse::<Digest>();
+                digest.map_err(|error| JobError::Refused(error.to_string()))
+            };
+            let (head, index) = (
+                parsed(&expected.image_blake3)?,
+                parsed(&expected.index_blake3)?,
+            );
+            let image = self.chain.images().get(number).ok_or(JobError::Broken)?;
+            if Digest::from(image.head_blake3().map_err(JobError::Chain)?) != head {
+                return Err(self.damaged(number, 0, "its head is not the one of the manifest"));
+            }
+            if read_trailer(place)?.digest != index {
+                return Err(self.damaged(number, 0, "its index is not the one of the manifest"));
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes that an image of the chain holds from `offset` to the disk's end.
     pub(super) fn data_bytes(&self, offset: u64, end: u64) -> Result<u64, JobError> {
         let mut sum = 0;
@@ -87,54 +108,30 @@ impl Source {
         Ok(sum)
     }
 
-    /// Hands out all pieces from `offset` on; stops when `take` answers false.
-    pub(super) fn pieces(
-        &self,
-        offset: u64,
-        mut take: impl FnMut(Piece) -> Result<bool, JobError>,
-    ) -> Result<(), JobError> {
-        let mut owners = self.owners(offset)?;
-        for extent in self.chain.extents(offset..u64::MAX) {
-            let extent = extent.map_err(JobError::Chain)?;
-            let goes_on = match extent.kind {
-                ExtentKind::Zero => {
-                    self.check_zero(&extent, &mut owners)?;
-                    take(Piece::Zero {
-                        offset: extent.guest_offset,
-                        length: extent.length,
-                    })?
-                }
-                ExtentKind::Data { image, .. } | ExtentKind::Compressed { image, .. } => {
-                    self.read(&extent, image, &mut owners, &mut take)?
-                }
-            };
-            if !goes_on {
-                return Ok(());
-            }
-        }
-        match owners.peek() {
-            Some(left) => {
-                Err(self.damaged(left.image, left.cluster, "it ends before its index does"))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn owners(&self, offset: u64) -> Result<Owners, JobError> {
-        let indexes = self.places.iter().map(|place| {
+    /// What the indexes say from `offset` on. An image that holds every cluster hides those below it,
+    /// whose indexes may be damaged: it may have been made because of that.
+    pub(super) fn owners(&self, offset: u64) -> Result<Owners, JobError> {
+        let mut visible_bytes = u64::MAX;
+        let mut layers = Vec::with_capacity(self.places.len());
+        for (number, (place, image)) in self.places.iter().zip(self.chain.images()).enumerate() {
             let index = open_index(place)?;
-            if u64::from(index.header().cluster_size) != self.chain.cluster_size() {
-                let image = place.image.to_string();
-                let what = "its index has another cluster size";
-                return Err(JobError::Damaged {
-                    image,
-                    offset: 0,
-                    what,
-                });
+            let header = *index.header();
+            if u64::from(header.cluster_size) != self.chain.cluster_size() {
+                return Err(self.damaged(number, 0, "its index has another cluster size"));
             }
-            Ok((place.image.to_string(), index))
-        });
-        let mut owners = Owners::new(indexes.collect::<Result<_, _>>()?)?;
+            let size_bytes = image.header().virtual_size;
+            visible_bytes = visible_bytes.min(size_bytes);
+            layers.push(Layer {
+                name: place.image.to_string(),
+                index,
+                size_bytes,
+                visible_bytes,
+            });
+            if read_trailer(place)?.records == header.cluster_count() {
+                break;
+            }
+        }
+        let mut owners = Owners::new(layers)?;
         while owners
             .peek()
             .is_some_and(|next| next.cluster * self.chain.cluster_size() < offset)
@@ -144,80 +141,7 @@ impl Source {
         Ok(owners)
     }
 
-    fn check_zero(&self, extent: &Extent, owners: &mut Owners) -> Result<(), JobError> {
-        let cluster_size = self.chain.cluster_size();
-        while let Some(next) = owners.peek()
-            && next.cluster * cluster_size < extent.guest_end()
-        {
-            if next.digest.is_some() {
-                let what = "its index has data where the image has none";
-                return Err(self.damaged(next.image, next.cluster, what));
-            }
-            owners.find_next()?;
-        }
-        Ok(())
-    }
-
-    fn read(
-        &self,
-        extent: &Extent,
-        image: usize,
-        owners: &mut Owners,
-        take: &mut impl FnMut(Piece) -> Result<bool, JobError>,
-    ) -> Result<bool, JobError> {
-        let mut skip = 0;
-        while skip < extent.length {
-            let length = PIECE_BYTES.min(extent.length - skip);
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-            self.chain
-                .read_extent(extent, skip, &mut bytes)
-                .map_err(JobError::Chain)?;
-            let offset = extent.guest_offset + skip;
-            self.verify(offset, &bytes, image, owners)?;
-            if !take(Piece::Data { offset, bytes })? {
-                return Ok(false);
-            }
-            skip += length;
-        }
-        Ok(true)
-    }
-
-    fn verify(
-        &self,
-        offset: u64,
-        bytes: &[u8],
-        image: usize,
-        owners: &mut Owners,
-    ) -> Result<(), JobError> {
-        let cluster_size = self.chain.cluster_size();
-        let length = usize::try_from(cluster_size).unwrap_or(usize::MAX);
-        for (cluster, bytes) in (offset / cluster_size..).zip(bytes.chunks(length)) {
-            let expected = owners.peek().filter(|next| next.cluster == cluster);
-            let Some(Owned {
-                image: owner,
-                digest: Some(digest),
-                ..
-            }) = expected
-            else {
-                return Err(self.damaged(image, cluster, "its index does not know the cluster"));
-            };
-            if owner != image {
-                let what = "its index has a cluster that the image has not";
-                return Err(self.damaged(owner, cluster, what));
-            }
-            if Digest::of_cluster(bytes, length) != digest {
-                return Err(self.damaged(
-                    image,
-                    cluster,
-                    "the bytes are not those that were backed up",
-                ));
-            }
-            owners.find_next()?;
-        }
-        Ok(())
-    }
-
-    fn damaged(&self, image: usize, cluster: u64, what: &'static str) -> JobError {
+    pub(super) fn damaged(&self, image: usize, cluster: u64, what: &'static str) -> JobError {
         let name = self.places.get(image).map(|place| place.image.to_string());
         let offset = cluster.saturating_mul(self.chain.cluster_size());
         JobError::Damaged {

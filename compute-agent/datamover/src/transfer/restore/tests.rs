@@ -2,11 +2,14 @@ use std::os::unix::fs::FileExt;
 
 use agent_blocks::Extent;
 use agent_blocks::memory::MemoryDisk;
-use agent_contract::{DiskLocation, RestoreJob, TransferOutcome};
+use agent_contract::{DiskLocation, ImageDigests, RestoreJob, TransferOutcome};
+use agent_format::Digest;
+use agent_qcow2::Header;
 
 use super::fill;
 use crate::transfer::JobError;
 use crate::transfer::backup;
+use crate::transfer::reading::read_trailer;
 use crate::transfer::test_host::{C, Life, TestHost, backup_job, host, image, noise};
 use crate::transfer::ticket::Interrupted;
 
@@ -30,10 +33,15 @@ fn chain(host: &TestHost) -> Vec<u8> {
     let changes = vec![Extent::data(c, c), Extent::zero(20 * c, 3 * c)];
     save("w/b", Some(("before", "w/a")), &bytes, changes);
     let old = bytes.len();
-    bytes.resize(60 * C + 33, 0);
+    bytes.resize(400 * C + 33, 0);
+    bytes[100 * C..360 * C].copy_from_slice(&noise(260 * C, 4));
     bytes[21 * C..22 * C].copy_from_slice(&noise(C, 2));
     bytes[50 * C..51 * C].copy_from_slice(&noise(C, 3));
-    let changes = vec![Extent::data(21 * c, c), Extent::data(50 * c, c)];
+    let changes = vec![
+        Extent::data(21 * c, c),
+        Extent::data(50 * c, c),
+        Extent::data(100 * c, 260 * c),
+    ];
     save("w/c", Some(("before", "w/b")), &bytes, changes);
     assert!(bytes.len() > old);
     bytes
@@ -158,4 +166,90 @@ fn images_that_are_no_chain_are_refused() {
     let small = MemoryDisk::new(vec![0; bytes.len() - 1]);
     let error = restore(&host, &Life::new(), &job(bytes.len(), true), &small).unwrap_err();
     assert!(matches!(error, JobError::Size { .. }), "{error}");
+}
+
+fn digests(host: &TestHost, job: &RestoreJob) -> Vec<ImageDigests> {
+    let digests = job.chain.iter().map(|image| {
+        let place = host.host.place(image).unwrap();
+        let data = place.target.open_image(&place.image).unwrap();
+        let head = Header::read(&data).unwrap().head_bytes();
+        let mut bytes = vec![0; head as usize];
+        data.read_exact_at(&mut bytes, 0).unwrap();
+        ImageDigests {
+            image_blake3: Digest::of(&bytes).to_string(),
+            index_blake3: read_trailer(&place).unwrap().digest.to_string(),
+        }
+    });
+    digests.collect()
+}
+
+#[test]
+fn images_are_compared_with_their_manifests_before_a_byte_is_written() {
+    let host = host();
+    let bytes = chain(&host);
+    let mut job = job(bytes.len(), true);
+    job.digests = digests(&host, &job);
+    let disk = MemoryDisk::new(vec![0; bytes.len()]);
+    restore(&host, &Life::new(), &job, &disk).unwrap();
+    assert!(disk.bytes() == bytes);
+
+    let right = job.digests.clone();
+    let wrong = Digest::of(b"another").to_string();
+    let disk = MemoryDisk::new(vec![0; bytes.len()]);
+    for of_index in [false, true] {
+        job.digests = right.clone();
+        let digests = &mut job.digests[1];
+        if of_index {
+            digests.index_blake3 = wrong.clone();
+        } else {
+            digests.image_blake3 = wrong.clone();
+        }
+        let error = restore(&host, &Life::new(), &job, &disk).unwrap_err();
+        let JobError::Damaged { image, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(image, "w/b");
+    }
+    job.digests = right[1..].to_vec();
+    let error = restore(&host, &Life::new(), &job, &disk).unwrap_err();
+    assert!(matches!(error, JobError::Refused(_)), "{error}");
+    assert!(disk.bytes().iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_volume_that_fails_in_the_middle_is_gone_on_with_where_it_was_flushed() {
+    let host = host();
+    let bytes = chain(&host);
+    let life = Life::new();
+    let bad = MemoryDisk::new(vec![0xaa; bytes.len()]).failing_at(300 * C as u64);
+    let error = restore(&host, &life, &job(bytes.len(), false), &bad).unwrap_err();
+    assert!(matches!(error, JobError::Disk { .. }), "{error}");
+    let flushed = bad.bytes();
+    let good = MemoryDisk::new(flushed);
+    restore(&host, &life, &job(bytes.len(), false), &good).unwrap();
+    assert!(good.bytes() == bytes);
+}
+
+#[test]
+fn a_full_set_of_clusters_needs_no_index_of_the_images_below() {
+    let host = host();
+    let bytes = noise(30 * C, 1);
+    let disk = MemoryDisk::new(bytes.clone());
+    let back_up = |name: &str, parent: Option<&str>| {
+        let mut job = backup_job(name, bytes.len(), None);
+        job.backing = parent.map(image);
+        let run_it = |run: &crate::transfer::Run<'_>| {
+            backup::run_from(run, &job, || Ok(Box::new(disk.clone())))
+        };
+        Life::new().live(&host, run_it).unwrap()
+    };
+    back_up("w/a", None);
+    std::fs::remove_file(host.path("w/a.index")).unwrap();
+    let facts = back_up("w/b", Some("w/a"));
+    assert_eq!(facts.data_bytes, bytes.len() as u64);
+    let mut job = job(bytes.len(), true);
+    job.chain = ["w/b", "w/a"].map(image).to_vec();
+    let disk = MemoryDisk::new(vec![0; bytes.len()]);
+    restore(&host, &Life::new(), &job, &disk).unwrap();
+    assert!(disk.bytes() == bytes);
 }

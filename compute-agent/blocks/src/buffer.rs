@@ -1,0 +1,187 @@
+//! Memory for bytes on their way: aligned as direct I/O wants it, and used again.
+//!
+//! What was read into a buffer is hashed, compressed and written from it without a copy. Buffers of a
+//! pool go back to it when they are dropped: fresh memory costs a page fault for every 4 KiB.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// What direct I/O wants of addresses, offsets and lengths, on every device we know.
+pub const DIRECT_ALIGNMENT: usize = 4096;
+
+/// Bytes in memory of their own; those of a pool begin at a multiple of [`DIRECT_ALIGNMENT`].
+pub struct Buffer {
+    storage: Vec<u8>,
+    start: usize,
+    end: usize,
+    shelf: Option<Arc<Shelf>>,
+}
+
+impl Buffer {
+    fn of(storage: Vec<u8>, length: usize, shelf: Option<Arc<Shelf>>) -> Self {
+        let start = storage.as_ptr().align_offset(DIRECT_ALIGNMENT);
+        let start = if start <= storage.len() { start } else { 0 };
+        let end = start.saturating_add(length).min(storage.len());
+        Self {
+            storage,
+            start,
+            end,
+            shelf,
+        }
+    }
+
+    /// Drops all behind the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.end = self.end.min(self.start.saturating_add(length));
+    }
+
+    /// Drops the first `length` bytes.
+    pub fn advance(&mut self, length: usize) {
+        self.start = self.end.min(self.start.saturating_add(length));
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.storage.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.storage
+            .get_mut(self.start..self.end)
+            .unwrap_or_default()
+    }
+}
+
+impl From<Vec<u8>> for Buffer {
+    /// Without a copy, so wherever the bytes are.
+    fn from(storage: Vec<u8>) -> Self {
+        let end = storage.len();
+        Self {
+            storage,
+            start: 0,
+            end,
+            shelf: None,
+        }
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        self.to_vec().into()
+    }
+}
+
+impl PartialEq for Buffer {
+    fn eq(&self, other: &Self) -> bool {
+        self[..] == other[..]
+    }
+}
+
+impl Eq for Buffer {}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begins = self.iter().take(8).collect::<Vec<_>>();
+        write!(f, "{} bytes {begins:?}...", self.len())
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(shelf) = self.shelf.take() {
+            shelf.put(std::mem::take(&mut self.storage));
+        }
+    }
+}
+
+/// Buffers to be used again; clones share them.
+#[derive(Debug, Clone)]
+pub struct BufferPool(Arc<Shelf>);
+
+#[derive(Debug)]
+struct Shelf {
+    keep_bytes: usize,
+    free: Mutex<Vec<Vec<u8>>>,
+}
+
+impl BufferPool {
+    /// At most `keep_bytes` of memory wait to be used again; how much is in use at a time is for who
+    /// takes it.
+    pub fn new(keep_bytes: usize) -> Self {
+        let free = Mutex::default();
+        Self(Arc::new(Shelf { keep_bytes, free }))
+    }
+
+    /// A buffer of this length, aligned. It holds whatever its memory was used for before.
+    pub fn take(&self, length: usize) -> Buffer {
+        // Few sizes, so that what was dropped fits again.
+        let wanted = length.next_power_of_two().max(1 << 16) + DIRECT_ALIGNMENT;
+        let storage = self.0.take(wanted).unwrap_or_else(|| vec![0; wanted]);
+        Buffer::of(storage, length, Some(self.0.clone()))
+    }
+}
+
+impl Shelf {
+    fn take(&self, size: usize) -> Option<Vec<u8>> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = free.iter().rposition(|storage| storage.len() == size)?;
+        Some(free.swap_remove(fitting))
+    }
+
+    fn put(&self, storage: Vec<u8>) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(storage);
+        let mut kept: usize = free.iter().map(Vec::len).sum();
+        while kept > self.keep_bytes && !free.is_empty() {
+            // The oldest is of a size that nobody asks for any more.
+            kept -= free.remove(0).len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_of_a_pool_is_aligned_and_its_memory_is_used_again() {
+        let pool = BufferPool::new(1 << 20);
+        let mut buffer = pool.take(100_000);
+        assert_eq!(buffer.len(), 100_000);
+        assert_eq!(buffer.as_ptr().align_offset(DIRECT_ALIGNMENT), 0);
+        buffer.fill(7);
+        let address = buffer.as_ptr();
+        drop(buffer);
+        let again = pool.take(120_000);
+        assert_eq!(again.as_ptr(), address);
+        assert_ne!(pool.take(120_000).as_ptr(), address);
+    }
+
+    #[test]
+    fn a_pool_keeps_no_more_than_it_may() {
+        let pool = BufferPool::new(300_000);
+        let buffers: Vec<_> = (0..10).map(|_| pool.take(1 << 17)).collect();
+        drop(buffers);
+        let kept: usize = pool.0.free.lock().unwrap().iter().map(Vec::len).sum();
+        assert!(kept > 0 && kept <= 300_000, "{kept}");
+    }
+
+    #[test]
+    fn what_is_cut_off_is_gone_at_both_ends() {
+        let mut buffer = Buffer::from((0..10).collect::<Vec<u8>>());
+        buffer.advance(2);
+        buffer.truncate(3);
+        assert_eq!(buffer[..], [2, 3, 4]);
+        assert_eq!(buffer.clone(), buffer);
+        buffer.advance(9);
+        assert!(buffer.is_empty());
+    }
+}

@@ -74,16 +74,14 @@ impl Image {
 
     /// BLAKE3 of its head (header and L1 table), to compare with the manifest.
     pub fn head_blake3(&self) -> Result<[u8; 32], ReadError> {
-        let mut hasher = blake3::Hasher::new();
-        let mut cluster = Vec::new();
-        for range in self.header.head_ranges() {
-            for offset in range.step_by(1 << self.header.cluster_bits) {
-                cluster.resize(1 << self.header.cluster_bits, 0);
-                self.read(&mut cluster, offset)?;
-                hasher.update(&cluster);
-            }
-        }
-        Ok(hasher.finalize().into())
+        self.header
+            .head_blake3(&self.data)
+            .map_err(|source| ReadError::Io {
+                image: self.name.clone(),
+                offset: 0,
+                length: usize::try_from(self.header.head_bytes()).unwrap_or(usize::MAX),
+                source,
+            })
     }
 
     /// Fills `buffer` with the bytes of the image's file, as extents point into it.

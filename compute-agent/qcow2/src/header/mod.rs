@@ -8,6 +8,7 @@ mod parse;
 pub(crate) use build::{HeaderPlan, header_cluster};
 pub use parse::HeaderError;
 
+use std::io;
 use std::ops::Range;
 
 use crate::ReadAt;
@@ -74,6 +75,19 @@ impl Header {
     pub fn head_ranges(&self) -> [Range<u64>; 2] {
         let l1_end = self.l1_offset + (self.l1_entries * 8).next_multiple_of(self.cluster_size());
         [0..self.cluster_size(), self.l1_offset..l1_end]
+    }
+
+    /// BLAKE3 of the head of `image`, whose header this is.
+    pub fn head_blake3(&self, image: &(impl ReadAt + ?Sized)) -> io::Result<[u8; 32]> {
+        let mut hasher = blake3::Hasher::new();
+        let mut cluster = vec![0; 1 << self.cluster_bits];
+        for range in self.head_ranges() {
+            for offset in range.step_by(1 << self.cluster_bits) {
+                image.read_exact_at(&mut cluster, offset)?;
+                hasher.update(&cluster);
+            }
+        }
+        Ok(hasher.finalize().into())
     }
 
     /// Where the head of an image ends as it was written: the header and the L1 table behind it, in

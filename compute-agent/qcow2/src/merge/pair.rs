@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::cell::{Cell, Packed};
 use super::side::Side;
 use super::{Boundary, MergeError};
-use crate::geometry::{CLUSTER_BYTES, L2_ENTRIES};
-use crate::{ChainImage, Header};
+use crate::geometry::{CLUSTER_BYTES, CLUSTER_LENGTH, L2_ENTRIES};
+use crate::{ChainImage, Decompressor, Header};
 
 /// An image and the one that builds upon it.
 pub struct MergePair {
@@ -76,6 +76,16 @@ impl MergePair {
         &self.successor.header
     }
 
+    /// Length of the file of the image that goes.
+    pub fn parent_bytes(&self) -> u64 {
+        self.parent.size_bytes()
+    }
+
+    /// Length of the file of the image that stays.
+    pub fn successor_bytes(&self) -> u64 {
+        self.successor.size_bytes()
+    }
+
     /// Clusters that the merged image declares to be zero though neither of the two says so.
     pub fn declared_zero(&self) -> Range<u64> {
         self.gap.clone()
@@ -90,10 +100,28 @@ impl MergePair {
 
     /// What the chain shows in the cluster [`boundary`](Self::boundary), up to the disk's end.
     pub fn set_boundary(&mut self, mut bytes: Vec<u8>) {
-        bytes.resize(crate::geometry::CLUSTER_LENGTH, 0);
+        bytes.resize(CLUSTER_LENGTH, 0);
         if let Some(boundary) = &mut self.boundary {
             boundary.bytes = Some(bytes);
         }
+    }
+
+    /// What the parent itself holds in a cluster, if it holds data there.
+    pub fn parent_cluster(&self, cluster: u64) -> Result<Option<Vec<u8>>, MergeError> {
+        let (l1_index, at) = position(cluster);
+        let Some(table) = self.parent.table(l1_index)? else {
+            return Ok(None);
+        };
+        let mut bytes = vec![0; CLUSTER_LENGTH];
+        match self.cell(&self.parent, &table, at, l1_index)? {
+            Cell::Absent | Cell::Zero { .. } => return Ok(None),
+            Cell::Data(offset) => self.parent.read(&mut bytes, offset)?,
+            Cell::Packed(packed) => {
+                self.parent
+                    .unpack(packed, &mut Decompressor::new(), &mut bytes)?;
+            }
+        }
+        Ok(Some(bytes))
     }
 
     fn find_boundary(&self) -> Result<Option<u64>, MergeError> {

@@ -10,5 +10,8 @@
 mod support;
 
 mod chains;
+mod crashes;
+mod device;
+mod foreign;
 mod history;
 mod stored;

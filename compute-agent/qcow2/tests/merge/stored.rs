@@ -65,6 +65,13 @@ pub(crate) fn image(path: &Path) -> ChainImage {
     }
 }
 
+pub(crate) fn in_memory(bytes: &[u8]) -> ChainImage {
+    ChainImage {
+        name: "in memory".to_owned(),
+        data: Box::new(bytes.to_vec()),
+    }
+}
+
 /// The two, with what the disk shows in the cluster that must be known.
 pub(crate) fn open_pair(
     parent: &Path,
@@ -74,12 +81,16 @@ pub(crate) fn open_pair(
 ) -> MergePair {
     let grandparent = base.map(|base| Header::read(&open_file(base)).unwrap().virtual_size);
     let mut pair = MergePair::open(image(parent), image(successor), grandparent).unwrap();
+    set_boundary(&mut pair, model);
+    pair
+}
+
+pub(crate) fn set_boundary(pair: &mut MergePair, model: &Model) {
     if let Some(cluster) = pair.boundary() {
         let offset = cluster << 16;
         let length = (model.end - offset).min(1 << 16) as usize;
         pair.set_boundary(model.read(offset, length));
     }
-    pair
 }
 
 pub(crate) fn go_on(_bytes: u64) -> bool {

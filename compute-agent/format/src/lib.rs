@@ -20,9 +20,11 @@ mod ids;
 pub mod index;
 pub mod layout;
 pub mod manifest;
+mod manifest_merge;
 pub mod merge_intent;
 mod object_name;
 
 pub use digest::{Digest, HashAlgorithm, ParseDigestError};
 pub use ids::{DiskSnapshotId, ResourceId, SnapshotId, VmId, WorkloadId};
+pub use manifest_merge::MergedDisk;
 pub use object_name::{NameError, ObjectName};

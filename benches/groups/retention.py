@@ -17,7 +17,7 @@ def rows(workshop):
         before_peer=f"rm -rf {qemu} {target}; {copy} {workshop.path('qemu')} {qemu}; sync -f {qemu}",
         before_ours=f"rm -rf {qemu} {target}; {copy} {workshop.path('ours')} {target}; sync -f {target}",
     )
-    full = workshop.path("base")
+    full = workshop.path("ours-full")
     images = f"$(find {full} -type f -size +1M -not -name '*.index')"
     yield Row(
         "verify a full against its index",

@@ -42,13 +42,12 @@ def with_server(workshop, python, store):
     )
     part = f"{python} {HERE}/peers/s3part.py"
     target = "s3://bkt/ours"
-    options = ("--s3-endpoint", URL, "--s3-path-style")
+    options = ("--s3-endpoint", URL)
     state = workshop.scratch / "s3.state"
     empty = f"rm -rf {store}/bkt/* {store}/.up {state} {out}"
     backup = ours.command(
-        "backup", disk, target, "--name", "disk", "--compression", "none", "--quiet", "--state", state, *options
+        "backup", disk, target, "--name", "disk", "--compression", "none", "--quiet", "--initialise", "--state", state, *options
     )
-    initialise = ours.command("init", target, *options)
     yield Row(
         "1 GiB of disk up to S3",
         "qemu-img convert to a file, then boto3, 8 x 32 MiB",
@@ -56,9 +55,9 @@ def with_server(workshop, python, store):
         backup,
         [Limit("wall_s", 0.9)],
         before_peer=empty,
-        before_ours=f"{empty}; {initialise}",
+        before_ours=empty,
     )
-    measure.quiet(f"{empty}; {initialise}; {backup}; {part} put {URL} {image} bkt/x 8")
+    measure.quiet(f"{empty}; {backup}; {part} put {URL} {image} bkt/x 8")
     yield Row(
         "1 GiB of disk down from S3",
         "boto3, 8 x 32 MiB, the image only",

@@ -12,11 +12,14 @@ mod mountinfo;
 use std::sync::Arc;
 
 use agent_format::ObjectName;
-use agent_qcow2::{ImageSink, ReadAt};
+use agent_qcow2::{ImageSink, ImageUpdate, ReadAt};
 pub use mount::{MountSettings, NfsExport};
 
 use self::mount::Mount;
-use crate::{Capabilities, Capacity, DirectoryTarget, ErrorKind, ObjectStat, Result, Target};
+use crate::{
+    Capabilities, Capacity, DirectoryTarget, ErrorKind, ImageComposition, ObjectStat, Result,
+    Target,
+};
 
 /// An NFS export as a target.
 #[derive(Debug, Clone)]
@@ -38,7 +41,7 @@ impl NfsTarget {
     /// Mounts the export and declares it a target, once, by an operator.
     pub fn initialise(export: NfsExport, settings: MountSettings) -> Result<Self> {
         let target = Self::new(export, settings);
-        target.mount.ensure()?;
+        target.mount.ensure(target.mount.times())?;
         DirectoryTarget::initialise(target.directory.root())?;
         Ok(target)
     }
@@ -50,9 +53,10 @@ impl NfsTarget {
 
     /// Does it on the mounted share; a share that is not there is mounted, and asked once more.
     fn on_share<T>(&self, call: impl Fn(&DirectoryTarget) -> Result<T>) -> Result<T> {
+        let seen = self.mount.times();
         match call(&self.directory) {
             Err(error) if error.kind == ErrorKind::Unavailable => {
-                if self.mount.ensure()? {
+                if self.mount.ensure(seen)? {
                     call(&self.directory)
                 } else {
                     Err(error)
@@ -94,6 +98,22 @@ impl Target for NfsTarget {
 
     fn create_image(&self, name: &ObjectName, resume: Option<u64>) -> Result<Box<dyn ImageSink>> {
         self.on_share(|share| share.create_image(name, resume))
+    }
+
+    fn create_image_up_to(&self, name: &ObjectName, most_bytes: u64) -> Result<Box<dyn ImageSink>> {
+        self.on_share(|share| share.create_image_up_to(name, most_bytes))
+    }
+
+    fn update_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageUpdate>>> {
+        self.on_share(|share| share.update_image(name))
+    }
+
+    fn rename_image(&self, from: &ObjectName, to: &ObjectName) -> Result<()> {
+        self.on_share(|share| share.rename_image(from, to))
+    }
+
+    fn compose_image(&self, name: &ObjectName) -> Result<Option<Box<dyn ImageComposition>>> {
+        self.on_share(|share| share.compose_image(name))
     }
 
     fn abandon_image(&self, name: &ObjectName) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Mounting one export, and mounting it anew when its handle has gone stale.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,7 @@ pub(super) struct Mount {
     settings: MountSettings,
     point: PathBuf,
     failed_at: Mutex<Option<Instant>>,
+    times: AtomicU64,
 }
 
 impl Mount {
@@ -64,6 +66,7 @@ impl Mount {
             settings,
             point,
             failed_at: Mutex::default(),
+            times: AtomicU64::new(0),
         }
     }
 
@@ -71,26 +74,32 @@ impl Mount {
         &self.point
     }
 
-    /// Mounts what is not mounted, and mounts anew what is stale. Answers whether it did anything:
-    /// without that, asking the share once more is of no use.
-    pub(super) fn ensure(&self) -> Result<bool> {
+    /// How often it was mounted.
+    pub(super) fn times(&self) -> u64 {
+        self.times.load(Ordering::SeqCst)
+    }
+
+    /// Mounts what is not mounted, and mounts anew what is stale. Answers whether that was done since
+    /// it had been `seen` mounted so many times, by whomever: else asking the share once more is of no
+    /// use.
+    pub(super) fn ensure(&self, seen: u64) -> Result<bool> {
         // One at a time: the second finds what the first has mounted.
         let mut failed_at = self
             .failed_at
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
-            return Ok(false);
+        if self.times() == seen && !failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
+            let result = self.mount_if_needed();
+            *failed_at = result.is_err().then(Instant::now);
+            result?;
         }
-        let result = self.mount_if_needed();
-        *failed_at = result.is_err().then(Instant::now);
-        result
+        Ok(self.times() > seen)
     }
 
-    fn mount_if_needed(&self) -> Result<bool> {
+    fn mount_if_needed(&self) -> Result<()> {
         if self.is_mounted()? {
             if !self.is_stale() {
-                return Ok(false);
+                return Ok(());
             }
             // Lazily: transfers still hold files of it open, and end with errors of their own.
             self.run("unmount share", &["umount", "-l", &self.point_text()])?;
@@ -104,7 +113,8 @@ impl Mount {
         }
         words.extend([self.export.export.as_str(), point.as_str()]);
         self.run("mount share", &words)?;
-        Ok(true)
+        self.times.fetch_add(1, Ordering::SeqCst);
+        Ok(())
     }
 
     fn is_mounted(&self) -> Result<bool> {

@@ -94,6 +94,20 @@ fn an_export_is_mounted_when_it_is_needed_and_once() {
 }
 
 #[test]
+fn a_mounted_export_can_all_that_a_folder_can() {
+    crate::conformance::run(|| {
+        let host = Host::that_mounts();
+        (host.target(), host)
+    });
+    let host = Host::that_mounts();
+    let target = host.target();
+    let mut image = target.create_image(&object(), None).unwrap();
+    image.append(b"image").unwrap();
+    image.finish(&[]).unwrap();
+    assert!(target.update_image(&object()).unwrap().is_some());
+}
+
+#[test]
 fn a_server_that_refuses_is_named_with_its_words_and_left_alone_for_a_while() {
     let host = Host::new("echo 'mount.nfs: access denied by server' >&2; exit 32");
     let target = host.target();

@@ -59,9 +59,16 @@ impl RbdImage {
 
     /// Whether the image has a snapshot of this name.
     pub fn has_snapshot(&self, name: &str, settings: &Settings) -> Result<bool, BlocksError> {
+        Ok(self.snapshot_id(name, settings)?.is_some())
+    }
+
+    /// The number of the snapshot of this name: another one when it is made anew under its old name.
+    pub fn snapshot_id(&self, name: &str, settings: &Settings) -> Result<Option<u64>, BlocksError> {
         let invocation = self.invocation(&["snap", "ls"], settings);
         let snapshots: Vec<json::Snapshot> = self.ask(invocation, settings)?;
-        Ok(snapshots.iter().any(|snapshot| snapshot.name == name))
+        let mut snapshots = snapshots.into_iter();
+        let found = snapshots.find(|snapshot| snapshot.name == name);
+        Ok(found.map(|snapshot| snapshot.id))
     }
 
     fn ask<T: DeserializeOwned>(

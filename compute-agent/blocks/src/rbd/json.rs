@@ -16,6 +16,7 @@ pub(super) struct Info {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Snapshot {
+    pub(super) id: u64,
     pub(super) name: String,
 }
 

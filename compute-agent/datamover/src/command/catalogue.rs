@@ -26,6 +26,8 @@ pub(super) struct Point {
     pub(super) name: Option<String>,
     /// What was backed up, as the command line said it.
     pub(super) source: Option<String>,
+    /// Of its bytes, where something tells.
+    pub(super) source_identity: Option<String>,
     pub(super) manifest: Manifest,
 }
 
@@ -40,10 +42,11 @@ pub(super) struct Points {
     pub(super) withdrawn: Vec<Manifest>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Named {
     display_name: Option<String>,
     source: Option<String>,
+    source_identity: Option<String>,
 }
 
 /// Of a folder on a target: `workload_<id>`, maybe with `snapshot_<id>`.
@@ -144,10 +147,11 @@ pub(super) fn points(target: &dyn Target, workload: Workload) -> Result<Points, 
         match read_manifest(target, &folder)? {
             Ok(manifest) => {
                 let named = named(target, &folder.file(SnapshotFile::Snapshot))?;
-                let (name, source) = named.map_or((None, None), |n| (n.display_name, n.source));
+                let named = named.unwrap_or_default();
                 points.push(Point {
-                    name,
-                    source,
+                    name: named.display_name,
+                    source: named.source,
+                    source_identity: named.source_identity,
                     manifest,
                 });
             }

@@ -1,6 +1,6 @@
 //! Where a disk is, as the command line says it.
 
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -170,6 +170,28 @@ impl DiskPlace {
         })
     }
 
+    /// What changes when somebody writes to the disk; none where nothing tells.
+    pub(super) fn identity(&self, common: &Common) -> Result<Option<String>, CommandError> {
+        match self {
+            Self::File(path) => Ok(file_identity(path)),
+            Self::Rbd {
+                pool,
+                image,
+                snapshot: Some(snapshot),
+            } => {
+                let id = self
+                    .rbd(common)?
+                    .snapshot_id(snapshot, &Settings::default());
+                let id = id.map_err(|source| CommandError::Disk {
+                    doing: format!("look at the snapshots of {self}"),
+                    source,
+                })?;
+                Ok(id.map(|id| format!("rbd:{pool}/{image}@{id}")))
+            }
+            Self::Rbd { .. } | Self::NbdUnix { .. } | Self::NbdTcp { .. } => Ok(None),
+        }
+    }
+
     fn rbd(&self, common: &Common) -> Result<RbdImage, CommandError> {
         let Self::Rbd {
             pool,
@@ -194,6 +216,20 @@ impl DiskPlace {
             _ => Err(CommandError::Refused(format!("{self} is no NBD export"))),
         }
     }
+}
+
+fn file_identity(path: &Path) -> Option<String> {
+    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(format!(
+        "{}:{}:{}:{}.{:09}:{}.{:09}",
+        metadata.dev(),
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec()
+    ))
 }
 
 /// What stands at a path.

@@ -109,8 +109,8 @@ fn line(label: &str, progress: TransferProgress, began_bytes: u64, elapsed: Dura
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let moved = progress.done_bytes.saturating_sub(began_bytes);
     let rate = moved.saturating_mul(1000) / millis.max(1);
-    if rate > 0 {
-        let left = progress.total_bytes.saturating_sub(progress.done_bytes) / rate;
+    let left = progress.total_bytes.saturating_sub(progress.done_bytes);
+    if let Some(left) = left.checked_div(rate) {
         line += &format!(", {}/s, {} left", size(rate), clock(left));
     }
     line

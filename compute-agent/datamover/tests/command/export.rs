@@ -132,7 +132,7 @@ fn a_damaged_cluster_is_an_error_and_the_others_are_served() {
     let endpoint = agent_blocks::nbd::Endpoint::at(shell.path("s"), "disk", &settings);
     let mut connection = endpoint.connect(&[]).unwrap();
     let mut read = |cluster: usize| {
-        let cookie = connection.send_read((cluster * C) as u64, C as u32, false);
+        let cookie = connection.send_read((cluster * C) as u64, 65_536, false);
         connection.wait(cookie.unwrap())
     };
     assert!(read(20).is_err());

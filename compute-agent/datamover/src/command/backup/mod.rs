@@ -8,6 +8,7 @@
 mod changed;
 mod empty;
 mod publish;
+mod since;
 mod unfinished;
 
 use std::time::Instant;
@@ -53,6 +54,7 @@ pub(super) fn run(session: &Session<'_>, arguments: &BackupArguments) -> Result<
         name: &arguments.name,
         point: arguments.point.as_deref(),
         source: arguments.source.to_string(),
+        source_identity: unfinished.asked.identity.as_deref(),
         size_bytes: unfinished.asked.size_bytes,
         image,
         backing: unfinished.asked.backing.as_ref(),
@@ -125,7 +127,7 @@ impl Source {
         }
         let disk = place.open_source(session.common)?;
         Ok(Self {
-            identity: unfinished::identity_of(place),
+            identity: place.identity(session.common)?,
             size_bytes: disk.size_bytes(),
             disk,
         })
@@ -165,9 +167,15 @@ fn ask(
         None => None,
     };
     let since = match (&arguments.since, &arguments.changed, &arguments.source) {
-        (Some(since), ..) => Some(since.clone()),
-        (None, Some(_), _) => Some(LISTED.to_owned()),
-        (None, None, place) => parent.and_then(|parent| known_since(place, parent)),
+        (Some(since), None, _) => {
+            since::check(session.common, &arguments.source, since, parent)?;
+            Some(since.clone())
+        }
+        (_, Some(_), _) => Some(LISTED.to_owned()),
+        (None, None, place) => match parent {
+            Some(parent) => since::known(session.common, place, parent)?,
+            None => None,
+        },
     };
     Ok(Asked {
         source: arguments.source.to_string(),
@@ -182,26 +190,6 @@ fn ask(
             None => None,
         },
     })
-}
-
-/// The snapshot that the newest backup shows, where the storage knows what changed since.
-fn known_since(place: &DiskPlace, parent: &catalogue::Point) -> Option<String> {
-    let earlier = parent.source.as_ref()?.parse().ok()?;
-    match (place, earlier) {
-        (
-            DiskPlace::Rbd {
-                pool,
-                image,
-                snapshot: Some(now),
-            },
-            DiskPlace::Rbd {
-                pool: earlier_pool,
-                image: earlier_image,
-                snapshot: Some(since),
-            },
-        ) if *pool == earlier_pool && *image == earlier_image && *now != since => Some(since),
-        _ => None,
-    }
 }
 
 /// The rest of an interrupted backup if it is the same one, else a new one and nothing left of the old.

@@ -1,7 +1,6 @@
 //! What is known of a backup that is not yet one: enough to go on, and to leave nothing behind.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 
 use agent_contract::{ImageCompression, TransferId};
 use agent_format::layout::SnapshotFolder;
@@ -12,7 +11,6 @@ use uuid::Uuid;
 
 use super::changed::Listing;
 use crate::command::error::{CommandError, io, target};
-use crate::command::place::DiskPlace;
 use crate::command::session::Session;
 use crate::transfer::Work;
 
@@ -37,24 +35,6 @@ pub(super) struct Asked {
     pub(super) backing: Option<ObjectName>,
     pub(super) since: Option<String>,
     pub(super) changed: Option<Listing>,
-}
-
-/// What changes when somebody writes to the disk; none where nothing tells.
-pub(super) fn identity_of(place: &DiskPlace) -> Option<String> {
-    let DiskPlace::File(path) = place else {
-        return None;
-    };
-    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    Some(format!(
-        "{}:{}:{}:{}.{:09}:{}.{:09}",
-        metadata.dev(),
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.ctime(),
-        metadata.ctime_nsec()
-    ))
 }
 
 impl Unfinished {

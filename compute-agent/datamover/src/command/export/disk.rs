@@ -64,13 +64,8 @@ impl ExportedDisk {
     /// A whole cluster of one image, verified.
     fn cluster(&self, image: usize, cluster: u64) -> io::Result<Arc<Vec<u8>>> {
         let key = (image, cluster);
-        let found = |kept: &MutexGuard<'_, VecDeque<(Key, Arc<Vec<u8>>)>>| {
-            let mut kept = kept.iter();
-            kept.find(|(at, _)| *at == key)
-                .map(|(_, bytes)| bytes.clone())
-        };
-        if let Some(bytes) = found(&lock(&self.recent)) {
-            return Ok(bytes);
+        if let Some((_, bytes)) = lock(&self.recent).iter().find(|(at, _)| *at == key) {
+            return Ok(bytes.clone());
         }
         let layer = self.layers.get(image).ok_or(io::ErrorKind::NotFound)?;
         let mut decompressor = lock(&self.decompressors).pop().unwrap_or_default();

@@ -1,7 +1,8 @@
 //! Memory for bytes on their way: aligned as direct I/O wants it, and used again.
 //!
 //! What was read into a buffer is hashed, compressed and written from it without a copy. Buffers of a
-//! pool go back to it when they are dropped: fresh memory costs a page fault for every 4 KiB.
+//! pool go back to it when they are dropped: fresh memory costs a page fault for every 4 KiB. Large ones lie
+//! in huge pages where the host has them, or direct I/O spends most of its time on counting pages.
 
 use std::{
     fmt,
@@ -9,27 +10,85 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use memmap2::{Advice, MmapMut};
+
+/// From so many bytes on, a huge page is not wasted on a buffer.
+const LARGE_BYTES: usize = 1 << 20;
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
 /// What direct I/O wants of addresses, offsets and lengths, on every device we know.
 pub const DIRECT_ALIGNMENT: usize = 4096;
 
 /// Bytes in memory of their own; those of a pool begin at a multiple of [`DIRECT_ALIGNMENT`].
 pub struct Buffer {
-    storage: Vec<u8>,
+    storage: Storage,
     start: usize,
     end: usize,
     shelf: Option<Arc<Shelf>>,
 }
 
+enum Storage {
+    Plain(Vec<u8>),
+    Mapped(MmapMut),
+}
+
+impl Storage {
+    /// Memory with so many aligned bytes in it, all zero.
+    fn new(length: usize) -> Self {
+        if length >= LARGE_BYTES {
+            // What of the mapping is never touched costs nothing.
+            let length = length.next_multiple_of(HUGE_PAGE_BYTES) + HUGE_PAGE_BYTES;
+            if let Ok(mapped) = MmapMut::map_anon(length) {
+                // A host without huge pages does without.
+                let _no_matter = mapped.advise(Advice::HugePage);
+                return Self::Mapped(mapped);
+            }
+        }
+        Self::Plain(vec![0; length + DIRECT_ALIGNMENT])
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Mapped(bytes) => bytes,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Mapped(bytes) => bytes,
+        }
+    }
+
+    /// Where the aligned bytes begin.
+    fn start(&self) -> usize {
+        let alignment = match self {
+            Self::Plain(_) => DIRECT_ALIGNMENT,
+            Self::Mapped(_) => HUGE_PAGE_BYTES,
+        };
+        let start = self.bytes().as_ptr().align_offset(alignment);
+        start.min(alignment)
+    }
+
+    /// How many aligned bytes there are.
+    fn room(&self) -> usize {
+        self.bytes().len()
+            - match self {
+                Self::Plain(_) => DIRECT_ALIGNMENT,
+                Self::Mapped(_) => HUGE_PAGE_BYTES,
+            }
+    }
+}
+
 impl Buffer {
-    fn of(storage: Vec<u8>, length: usize, shelf: Option<Arc<Shelf>>) -> Self {
-        let start = storage.as_ptr().align_offset(DIRECT_ALIGNMENT);
-        let start = if start <= storage.len() { start } else { 0 };
-        let end = start.saturating_add(length).min(storage.len());
+    fn of(storage: Storage, length: usize, shelf: Arc<Shelf>) -> Self {
+        let start = storage.start();
         Self {
             storage,
             start,
-            end,
-            shelf,
+            end: start + length,
+            shelf: Some(shelf),
         }
     }
 
@@ -48,13 +107,17 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.storage.get(self.start..self.end).unwrap_or_default()
+        self.storage
+            .bytes()
+            .get(self.start..self.end)
+            .unwrap_or_default()
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         self.storage
+            .bytes_mut()
             .get_mut(self.start..self.end)
             .unwrap_or_default()
     }
@@ -65,7 +128,7 @@ impl From<Vec<u8>> for Buffer {
     fn from(storage: Vec<u8>) -> Self {
         let end = storage.len();
         Self {
-            storage,
+            storage: Storage::Plain(storage),
             start: 0,
             end,
             shelf: None,
@@ -97,19 +160,19 @@ impl fmt::Debug for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(shelf) = self.shelf.take() {
-            shelf.put(std::mem::take(&mut self.storage));
+            let none = Storage::Plain(Vec::new());
+            shelf.put(std::mem::replace(&mut self.storage, none));
         }
     }
 }
 
 /// Buffers to be used again; clones share them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BufferPool(Arc<Shelf>);
 
-#[derive(Debug)]
 struct Shelf {
     keep_bytes: usize,
-    free: Mutex<Vec<Vec<u8>>>,
+    free: Mutex<Vec<Storage>>,
 }
 
 impl BufferPool {
@@ -123,26 +186,29 @@ impl BufferPool {
     /// A buffer of this length, aligned. It holds whatever its memory was used for before.
     pub fn take(&self, length: usize) -> Buffer {
         // Few sizes, so that what was dropped fits again.
-        let wanted = length.next_power_of_two().max(1 << 16) + DIRECT_ALIGNMENT;
-        let storage = self.0.take(wanted).unwrap_or_else(|| vec![0; wanted]);
-        Buffer::of(storage, length, Some(self.0.clone()))
+        let wanted = match length.next_power_of_two().max(1 << 16) {
+            LARGE_BYTES => HUGE_PAGE_BYTES,
+            wanted => wanted,
+        };
+        let storage = self.0.take(wanted).unwrap_or_else(|| Storage::new(wanted));
+        Buffer::of(storage, length, self.0.clone())
     }
 }
 
 impl Shelf {
-    fn take(&self, size: usize) -> Option<Vec<u8>> {
+    fn take(&self, wanted: usize) -> Option<Storage> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let fitting = free.iter().rposition(|storage| storage.len() == size)?;
+        let fitting = free.iter().rposition(|storage| storage.room() == wanted)?;
         Some(free.swap_remove(fitting))
     }
 
-    fn put(&self, storage: Vec<u8>) {
+    fn put(&self, storage: Storage) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         free.push(storage);
-        let mut kept: usize = free.iter().map(Vec::len).sum();
+        let mut kept: usize = free.iter().map(Storage::room).sum();
         while kept > self.keep_bytes && !free.is_empty() {
             // The oldest is of a size that nobody asks for any more.
-            kept -= free.remove(0).len();
+            kept -= free.remove(0).room();
         }
     }
 }
@@ -166,11 +232,24 @@ mod tests {
     }
 
     #[test]
+    fn a_large_buffer_is_aligned_to_huge_pages_and_used_again_for_a_smaller_one() {
+        let pool = BufferPool::new(8 << 20);
+        for length in [1 << 20, (2 << 20) - 1, 2 << 20, (2 << 20) + 1] {
+            let mut buffer = pool.take(length);
+            buffer.fill(1);
+            assert_eq!(buffer.len(), length);
+            assert_eq!(buffer.as_ptr().align_offset(HUGE_PAGE_BYTES), 0);
+        }
+        let address = pool.take(2 << 20).as_ptr();
+        assert_eq!(pool.take(1 << 20).as_ptr(), address);
+    }
+
+    #[test]
     fn a_pool_keeps_no_more_than_it_may() {
         let pool = BufferPool::new(300_000);
-        let buffers: Vec<_> = (0..10).map(|_| pool.take(1 << 17)).collect();
+        let buffers: Vec<_> = (0..10).map(|n| pool.take((n % 3 + 1) << 15)).collect();
         drop(buffers);
-        let kept: usize = pool.0.free.lock().unwrap().iter().map(Vec::len).sum();
+        let kept: usize = pool.0.free.lock().unwrap().iter().map(Storage::room).sum();
         assert!(kept > 0 && kept <= 300_000, "{kept}");
     }
 

@@ -74,6 +74,16 @@ impl VolumeStorage {
         }
     }
 
+    /// Whether Cinder has Nova take the snapshots of such a volume while a server uses it: its files are
+    /// the hypervisor's then. Nova freezes the guest for each of them by itself.
+    pub(crate) fn is_snapshot_by_nova(attachment: &Attachment) -> bool {
+        const ON_FILES: [&str; 5] = ["nfs", "glusterfs", "quobyte", "smbfs", "vzstorage"];
+        let driver = attachment.connection_info.get("driver_volume_type");
+        driver
+            .and_then(serde_json::Value::as_str)
+            .is_some_and(|driver| ON_FILES.contains(&driver))
+    }
+
     /// A host must be connected to it before its datamover can read or write it.
     pub(crate) fn is_connected(&self) -> bool {
         matches!(self, Self::Share | Self::Device)

@@ -34,6 +34,20 @@ def change(domain):
     return sums
 
 
+def change_again(domain):
+    """Overwrites what was changed before and what was not; the data volume is unmounted again. Returns the checksums."""
+    guest(domain, """
+        cd /root/first-light
+        dd if=/dev/urandom of=boot1 bs=64k seek=8 count=9 conv=notrunc 2>/dev/null
+        mount /dev/vdb /data; cd /data
+        dd if=/dev/urandom of=data1 bs=1M seek=22 count=4 conv=notrunc 2>/dev/null
+        dd if=/dev/urandom of=data4 bs=1M count=3 2>/dev/null; rm data3
+        sync""")
+    sums = {"boot": checksums(domain, LIST_BOOT), "data": checksums(domain, LIST_DATA)}
+    guest(domain, "cd /; umount /data; sync")
+    return sums
+
+
 def of_boot(domain):
     return checksums(domain, LIST_BOOT)
 

@@ -1,7 +1,9 @@
 """The QCOW2 files on the target, judged by qemu-img alone."""
+import hashlib
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import storage
@@ -39,6 +41,18 @@ def equals(image, volume_id, snapshot_id):
     run = subprocess.run(["qemu-img", "compare", "-f", "qcow2", "-F", "raw", str(image), storage.qemu_name(volume_id, snapshot_id)],
                          capture_output=True, text=True)
     return run.returncode == 0, (run.stdout + run.stderr).strip()
+
+
+def checksum(image):
+    """SHA-256 of every byte that the chain of this image shows."""
+    digest = hashlib.sha256()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        raw = os.path.join(folder, "raw")
+        sh("qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(image), raw)
+        with open(raw, "rb") as f:
+            while chunk := f.read(4 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def own_clusters(image):

@@ -14,26 +14,26 @@ NAME = "first-light"
 ROLES = ("member", "creator")
 
 
-def password_file():
-    return Path(os.environ.get("BACKSTAY_SITE", "/srv/backstay")) / "state" / "first-light-password"
+def password_file(name):
+    return Path(os.environ.get("BACKSTAY_SITE", "/srv/backstay")) / "state" / f"{name}-password"
 
 
 class Tenant:
     """Who makes the VM and asks for its backup."""
 
-    def __init__(self, admin):
-        self.admin = admin
+    def __init__(self, admin, name=NAME):
+        self.admin, self.name = admin, name
         self.auth_url, self.region = admin.config.auth["auth_url"], admin.config.get_region_name() or "RegionOne"
         self.domain = admin.identity.find_project("service", ignore_missing=False).domain_id
-        self.project = admin.identity.find_project(NAME) or admin.identity.create_project(name=NAME, domain_id=self.domain)
-        self.user = admin.identity.find_user(NAME) or admin.identity.create_user(name=NAME, domain_id=self.domain)
-        for name in ROLES:
-            role = admin.identity.find_role(name)
+        self.project = admin.identity.find_project(name) or admin.identity.create_project(name=name, domain_id=self.domain)
+        self.user = admin.identity.find_user(name) or admin.identity.create_user(name=name, domain_id=self.domain)
+        for role_name in ROLES:
+            role = admin.identity.find_role(role_name)
             if role:
                 admin.identity.assign_project_role_to_user(self.project, self.user, role)
         # two snapshots and as many volumes more a protected volume, and room for the restored ones
-        admin.set_compute_quotas(NAME, cores=10, instances=10, ram=8192)
-        admin.set_volume_quotas(NAME, volumes=20, snapshots=20, gigabytes=100)
+        admin.set_compute_quotas(name, cores=10, instances=10, ram=8192)
+        admin.set_volume_quotas(name, volumes=20, snapshots=20, gigabytes=100)
         self.password = self._password()
         if not self._may_work():  # Keystone does not know this password: it is newer, or older
             admin.identity.update_user(self.user, password=self.password)
@@ -50,11 +50,11 @@ class Tenant:
 
     def _connect(self):
         return openstack.connect(load_envvars=False, load_yaml_config=False, region_name=self.region, auth={
-            "auth_url": self.auth_url, "username": NAME, "password": self.password, "project_name": NAME,
+            "auth_url": self.auth_url, "username": self.name, "password": self.password, "project_name": self.name,
             "user_domain_id": self.domain, "project_domain_id": self.domain})
 
     def _password(self):
-        file = password_file()
+        file = password_file(self.name)
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
@@ -64,7 +64,7 @@ class Tenant:
     def environment(self):
         """OS_* variables, as in the tenant's own openrc file."""
         return {"OS_AUTH_URL": self.auth_url, "OS_IDENTITY_API_VERSION": "3", "OS_REGION_NAME": self.region,
-                "OS_USERNAME": NAME, "OS_PASSWORD": self.password, "OS_PROJECT_NAME": NAME,
+                "OS_USERNAME": self.name, "OS_PASSWORD": self.password, "OS_PROJECT_NAME": self.name,
                 "OS_USER_DOMAIN_ID": self.domain, "OS_PROJECT_DOMAIN_ID": self.domain}
 
     # --- losing things ---------------------------------------------------------

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from places import BIN, CLI, DAEMONS, ETC, LOG, RUN
+from places import BIN, BRICK, CLI, DAEMONS, ETC, LOG, ROOT, RUN
 
 
 class DaemonDied(Exception):
@@ -23,6 +23,7 @@ def install(target_directory):
         new = BIN / (name + ".new")
         shutil.copy2(built, new)
         new.rename(BIN / name)  # a running program keeps its old file
+    shutil.copy2(ROOT / "compute-agent" / "datamover" / "python" / BRICK, BIN / BRICK)
 
 
 def pid_of(name):

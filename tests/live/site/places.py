@@ -20,3 +20,4 @@ DAEMONS = {
     "backstay-datamover": ("nova", "datamover.conf"),
 }
 CLI = "workloadmgr"
+BRICK = "backstay_brick.py"  # what the datamover calls os-brick by

@@ -28,6 +28,7 @@ def make_folders():
     for path, user, mode in (
             (SITE, "root", 0o755), (BIN, "root", 0o755), (ETC, "root", 0o755), (RUN, "root", 0o755), (LOG, "root", 0o755),
             (STATE, "root", 0o755), (STATE / "appliance", "backstay", 0o700), (STATE / "datamover", "nova", 0o700),
+            (STATE / "points", "nova", 0o755), (STATE / "mnt", "nova", 0o755),
             (TARGET, "backstay", 0o2770)):
         path.mkdir(parents=True, exist_ok=True)
         account = pwd.getpwnam(user)

@@ -116,7 +116,14 @@ pub(crate) fn check_job(job: &TransferJob, targets: &Targets, disks: &Disks) -> 
         }
         TransferJob::Remove(job) => check_image(&job.image, targets),
         TransferJob::Verify(job) => check_image(&job.image, targets),
-        TransferJob::Merge(_) => Err("this datamover cannot merge".to_owned()),
+        TransferJob::Merge(job) => {
+            check_image(&job.image, targets)?;
+            check_image(&job.successor, targets)?;
+            if job.image.target != job.successor.target || job.image.name == job.successor.name {
+                return Err("the two images must be different ones of one target".to_owned());
+            }
+            Ok(())
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 use agent_blocks::{BlocksError, ErrorKind as DiskError};
 use agent_contract::{ImagePlace, TransferState};
-use agent_format::index::{IndexReadError, IndexWriteError};
-use agent_qcow2::{HeaderError, ReadError, WriteError};
+use agent_format::index::{IndexMergeError, IndexReadError, IndexWriteError};
+use agent_format::merge_intent::MergeIntentError;
+use agent_qcow2::{HeaderError, MergeError, ReadError, WriteError};
 use agent_target::{ErrorKind as TargetKind, TargetError};
 use services_foundation::error_chain::ErrorChain;
 
@@ -33,6 +34,16 @@ pub(crate) enum JobError {
     Index(#[source] IndexWriteError),
     #[error("cannot read the backup")]
     Chain(#[source] ReadError),
+    #[error("cannot merge the images")]
+    Merge(#[source] MergeError),
+    #[error("cannot merge the indexes of image {image} and the one it builds upon")]
+    MergeIndexes {
+        image: String,
+        #[source]
+        source: IndexMergeError,
+    },
+    #[error("cannot tell what a merge was about to do")]
+    MergeIntent(#[source] MergeIntentError),
     #[error("cannot read the index of image {image}")]
     ReadIndex {
         image: String,
@@ -85,6 +96,8 @@ impl JobError {
             | Self::Image(_)
             | Self::Index(_)
             | Self::Chain(_)
+            | Self::Merge(_)
+            | Self::MergeIndexes { .. }
             | Self::ReadIndex { .. } => Some(TargetKind::of(self)),
             _ => None,
         }
@@ -101,6 +114,11 @@ impl JobError {
                 _ => true,
             },
             Self::Target { source, .. } => source.kind == TargetKind::Corrupt,
+            Self::Merge(MergeError::Header { .. } | MergeError::Damaged { .. }) => true,
+            Self::MergeIndexes { source, .. } => matches!(
+                source,
+                IndexMergeError::Mismatch | IndexMergeError::Damaged { .. }
+            ),
             _ => false,
         }
     }
@@ -124,6 +142,9 @@ impl JobError {
                 _ => "The disk could not be read or written.",
             },
             Self::Damaged { .. } => "The backup is damaged.",
+            Self::Merge(_) | Self::MergeIndexes { .. } if self.is_damage() => {
+                "The backup is damaged."
+            }
             _ => match self.target_kind() {
                 Some(TargetKind::Full) => "The backup target is full.",
                 Some(TargetKind::ReadOnly | TargetKind::Denied) => {

@@ -5,7 +5,7 @@
 //! | `table` | all transfers of this host: asked for, shown, cancelled, fenced, remembered |
 //! | `worker` | the threads that carry them out |
 //! | `entry` | what the journal holds of one |
-//! | `run` | what one needs to be carried out; `backup`, `restore`, `remove`, `verify` do it |
+//! | `run` | what one needs to be carried out; `backup`, `restore`, `remove`, `merge`, `verify` do it |
 //! | `plan`, `clusters`, `reading`, `lineage` | what is read, as whole clusters; reading objects; what an image builds upon |
 //! | `owners` | which image of a chain has the newest word on a cluster |
 //! | `pipeline` | batches of work, several threads, results in order |
@@ -16,6 +16,7 @@ mod clusters;
 mod entry;
 mod error;
 mod lineage;
+mod merge;
 mod owners;
 mod pipeline;
 mod plan;
@@ -49,6 +50,7 @@ pub(crate) fn back_up(
     job: &BackupJob,
     open: impl FnOnce() -> Result<Box<dyn DiskSource>, JobError>,
 ) -> Result<ImageFacts, JobError> {
+    merge::finish_before(run.host, &job.backing)?;
     backup::run_from(run, job, open)
 }
 
@@ -58,5 +60,6 @@ pub(crate) fn fill(
     job: &RestoreJob,
     destination: &dyn WriteDisk,
 ) -> Result<TransferOutcome, JobError> {
+    merge::finish_before_reading(run.host, &job.chain)?;
     restore::fill(run, job, destination)
 }

@@ -11,7 +11,7 @@ use super::entry::Work;
 use super::error::JobError;
 use super::throttle::Throttle;
 use super::ticket::Ticket;
-use super::{backup, remove, restore, verify};
+use super::{backup, merge, remove, restore, verify};
 use crate::disks::Disks;
 use crate::journal::{Journal, JournalError};
 use crate::targets::Targets;
@@ -78,10 +78,8 @@ impl Host {
     pub(crate) fn drop_results(&self, job: &TransferJob) -> Result<(), JobError> {
         match job {
             TransferJob::Backup(job) => remove::drop_image(&self.place(&job.image)?),
-            TransferJob::Restore(_)
-            | TransferJob::Remove(_)
-            | TransferJob::Merge(_)
-            | TransferJob::Verify(_) => Ok(()),
+            TransferJob::Merge(job) => merge::abandon(self, job),
+            TransferJob::Restore(_) | TransferJob::Remove(_) | TransferJob::Verify(_) => Ok(()),
         }
     }
 }
@@ -89,11 +87,27 @@ impl Host {
 impl Run<'_> {
     pub(crate) fn carry_out(&self, job: &TransferJob) -> Result<TransferOutcome, JobError> {
         match job {
-            TransferJob::Backup(job) => backup::run(self, job).map(TransferOutcome::Image),
-            TransferJob::Restore(job) => restore::run(self, job),
-            TransferJob::Remove(job) => remove::run(self, job),
-            TransferJob::Verify(job) => verify::run(self, job),
-            TransferJob::Merge(_) => Err(JobError::Broken),
+            TransferJob::Backup(job) => {
+                merge::finish_before(self.host, &job.backing)?;
+                backup::run(self, job).map(TransferOutcome::Image)
+            }
+            TransferJob::Restore(job) => {
+                merge::finish_before_reading(self.host, &job.chain)?;
+                restore::run(self, job)
+            }
+            TransferJob::Remove(job) => {
+                merge::finish_before(self.host, [&job.image])?;
+                remove::run(self, job)
+            }
+            TransferJob::Verify(job) => {
+                merge::finish_before_reading(self.host, [&job.image])?;
+                verify::run(self, job)
+            }
+            TransferJob::Merge(job) => {
+                // Its own may be one of those: it then says what that has made.
+                merge::finish_before(self.host, [&job.image, &job.successor])?;
+                merge::run(self, job)
+            }
         }
     }
 }

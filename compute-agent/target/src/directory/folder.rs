@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::dir::Dir;
@@ -112,6 +113,15 @@ impl Folder {
             ));
         }
         Ok((file, metadata.len()))
+    }
+
+    /// The same file past the page cache; none where that cannot be.
+    pub(super) fn open_direct(&self, name: &str, file: &File) -> Option<File> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_DIRECT;
+        let direct = File::from(openat(&self.0, name, flags, Mode::empty()).ok()?);
+        let inode = |file: &File| file.metadata().map(|metadata| metadata.ino()).ok();
+        // Another may have taken its place in between.
+        (inode(&direct)? == inode(file)?).then_some(direct)
     }
 
     /// Makes a file that must not exist.

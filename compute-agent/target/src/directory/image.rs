@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent_format::ObjectName;
 use agent_qcow2::{FileSink, ImageSink, ReadAt};
@@ -101,23 +102,52 @@ impl ImageSink for Sink {
     }
 }
 
-/// Reads an object.
+/// What direct I/O wants of addresses, offsets and lengths.
+const ALIGNMENT: usize = 4096;
+/// Tables and other small things may well be in the page cache.
+const LARGE_BYTES: usize = 256 << 10;
+
+/// Reads an object; large pieces that are aligned past the page cache, where the file system takes it.
 pub(super) struct Reader {
     file: (File, u64),
+    direct: Option<File>,
+    is_refused: AtomicBool,
     name: ObjectName,
 }
 
 impl Reader {
-    pub(super) fn new(file: (File, u64), name: &ObjectName) -> Self {
-        Self {
-            file,
+    pub(super) fn open(folder: &Folder, file: &str, name: &ObjectName) -> io::Result<Self> {
+        let opened = folder.open_file(file)?;
+        let direct = folder.open_direct(file, &opened.0);
+        Ok(Self {
+            file: opened,
+            direct,
+            is_refused: AtomicBool::new(false),
             name: name.clone(),
-        }
+        })
+    }
+
+    /// False where it cannot be: the other way tells what is wrong.
+    fn read_direct(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let fits = buffer.len() >= LARGE_BYTES
+            && buffer.as_ptr().align_offset(ALIGNMENT) == 0
+            && buffer.len().is_multiple_of(ALIGNMENT)
+            && offset.is_multiple_of(ALIGNMENT as u64);
+        let is_refused = self.is_refused.load(Ordering::Relaxed);
+        let Some(direct) = self.direct.as_ref().filter(|_| fits && !is_refused) else {
+            return false;
+        };
+        let is_read = FileExt::read_exact_at(direct, buffer, offset).is_ok();
+        self.is_refused.fetch_or(!is_read, Ordering::Relaxed);
+        is_read
     }
 }
 
 impl ReadAt for Reader {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.read_direct(buffer, offset) {
+            return Ok(());
+        }
         self.file
             .read_exact_at(buffer, offset)
             .map_err(|error| annotated("read", self.name.as_str(), error))

@@ -221,8 +221,18 @@ impl Target for DirectoryTarget {
     }
 
     fn open_image(&self, name: &ObjectName) -> Result<Box<dyn ReadAt>> {
-        let file = self.open_object("open image", name)?;
-        Ok(Box::new(image::Reader::new(file, name)))
+        let operation = "open image";
+        let reader = self.in_folder(operation, name, |folder, file| {
+            image::Reader::open(folder, file, name)
+        })?;
+        match reader {
+            Some(reader) => Ok(Box::new(reader)),
+            None => Err(TargetError::bare(
+                ErrorKind::NotFound,
+                operation,
+                name.as_str(),
+            )),
+        }
     }
 
     fn create_image(&self, name: &ObjectName, resume: Option<u64>) -> Result<Box<dyn ImageSink>> {

@@ -211,7 +211,8 @@ impl Config {
     }
 
     /// One warning for each of [`Config::unknown`] that the sample does not have either: programs that
-    /// share a file leave each other's settings alone. In `sample` a key may stand behind a `#`.
+    /// share a file leave each other's settings alone. In `sample` a key may stand behind a `#`; what it has
+    /// for `[name]` holds for `[name:id]` as well.
     pub fn warn_about_unknown(&self, sample: &str) {
         for name in self.strange(sample) {
             tracing::warn!("{name} is not a setting of this program and is ignored");
@@ -225,6 +226,7 @@ impl Config {
                 .iter()
                 .any(|(name, variable)| line == variable || line.ends_with(name))
         };
+        let is_documented = |line: &String| is_documented(line) || is_documented(&plain(line));
         self.unknown()
             .into_iter()
             .filter(|line| !is_documented(line))
@@ -309,6 +311,20 @@ fn documented(sample: &str) -> Vec<(String, String)> {
         }
     }
     names
+}
+
+/// `file: [name:id] key` as `file: [name] key`.
+fn plain(line: &str) -> String {
+    let of_section = line
+        .rsplit_once(": [")
+        .and_then(|(origin, rest)| Some((origin, rest.split_once(']')?)));
+    match of_section {
+        Some((origin, (section, key))) => {
+            let name = section.split(':').next().unwrap_or(section);
+            format!("{origin}: [{name}]{key}")
+        }
+        None => line.to_owned(),
+    }
 }
 
 fn variable(section: &str, key: &str) -> String {

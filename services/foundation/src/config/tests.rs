@@ -163,3 +163,11 @@ fn a_setting_of_another_program_that_shares_the_file_is_not_strange() {
     let sample = "[api]\n#listen = 127.0.0.1\n# Where to listen.\n#port = 8780\n";
     assert_eq!(config.strange(sample), ["a.conf: [api] prot"]);
 }
+
+#[test]
+fn one_of_several_sections_of_a_kind_is_not_strange() {
+    let text = "[target:far]\npath = /a\npaht = /b\n".to_owned();
+    let config = Config::from_texts(vec![("a.conf".into(), text)], []).unwrap();
+    let sample = "[target]\npath = /var/lib\n";
+    assert_eq!(config.strange(sample), ["a.conf: [target:far] paht"]);
+}

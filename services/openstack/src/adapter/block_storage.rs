@@ -73,19 +73,22 @@ impl BlockStorage for RestCloud {
 
     async fn volume_create(&self, new: &NewVolume) -> Result<VolumeId, CloudError> {
         let operation = format!("make volume {}", new.name);
-        let mut volume = json!({
+        // To Cinder, null and left out are one.
+        let (snapshot_id, image_id) = match &new.source {
+            VolumeSource::Empty => (None, None),
+            VolumeSource::Snapshot(id) => (Some(id), None),
+            VolumeSource::Image(id) => (None, Some(id)),
+        };
+        let volume = json!({
             "name": new.name,
             "description": new.description,
             "size": new.size_gib,
             "volume_type": new.volume_type,
             "availability_zone": new.availability_zone,
             "metadata": new.metadata,
+            "snapshot_id": snapshot_id,
+            "imageRef": image_id,
         });
-        match &new.source {
-            VolumeSource::Empty => {}
-            VolumeSource::Snapshot(id) => volume["snapshot_id"] = json!(id),
-            VolumeSource::Image(id) => volume["imageRef"] = json!(id),
-        }
         let request = request(Method::POST, &["volumes"]).body(json!({ "volume": volume }));
         let created: Created<VolumeId> = self.client.fetch(request, "volume", &operation).await?;
         Ok(created.id)

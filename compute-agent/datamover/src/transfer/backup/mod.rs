@@ -189,18 +189,15 @@ fn make_plan(
     Ok(comparison)
 }
 
-/// The last cluster of a disk that ends inside of it, if the parent may hold more of it: then it becomes a
-/// part of the image whether it changed or not, or the rest would show again when the disk grows.
+/// The last cluster of a disk that became smaller and ends inside of it: the parent holds more of it, which
+/// would show again when the disk grows, so it becomes a part of the image whether it changed or not.
 fn new_end(run: &Run<'_>, job: &BackupJob) -> Result<Option<Extent>, JobError> {
-    let (Some(backing), rest) = (&job.backing, job.size_bytes % CLUSTER_BYTES) else {
+    let rest = job.size_bytes % CLUSTER_BYTES;
+    let Some(backing) = job.backing.as_ref().filter(|_| rest > 0) else {
         return Ok(None);
     };
-    if rest == 0 {
-        return Ok(None);
-    }
-    let parent = run.host.place(backing)?;
-    let parent_size = previous::size_of(parent.target.as_ref(), &parent.image)?;
-    Ok((job.size_bytes < parent_size).then(|| Extent::data(job.size_bytes - rest, rest)))
+    let before = previous::size_before(&run.host.place(backing)?)?;
+    Ok((job.size_bytes < before).then(|| Extent::data(job.size_bytes - rest, rest)))
 }
 
 /// The extents, and `end` if none of them reaches there.

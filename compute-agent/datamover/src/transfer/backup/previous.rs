@@ -10,7 +10,7 @@ use services_foundation::error_chain::ErrorChain;
 
 use crate::transfer::clusters::CLUSTER;
 use crate::transfer::error::JobError;
-use crate::transfer::lineage::ancestors;
+use crate::transfer::lineage::{ancestors, header_of};
 use crate::transfer::owners::{Layer, Owners};
 use crate::transfer::reading::open_index;
 use crate::transfer::run::Place;
@@ -148,8 +148,14 @@ fn layer(
     })
 }
 
-/// The virtual size of an image, as whole sectors.
-pub(super) fn size_of(target: &dyn Target, image: &ObjectName) -> Result<u64, JobError> {
-    let header = crate::transfer::lineage::header_of(target, image)?;
-    Ok(header.virtual_size)
+/// The disk's size at the backup before, or in whole sectors where only the image tells it.
+pub(super) fn size_before(backing: &Place) -> Result<u64, JobError> {
+    match open_index(backing) {
+        Ok(index) => Ok(index.header().size_bytes),
+        Err(error) if is_lost(&error) => {
+            let header = header_of(backing.target.as_ref(), &backing.image)?;
+            Ok(header.virtual_size)
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -12,7 +12,7 @@ use crate::transfer::error::{JobError, disk};
 use crate::transfer::run::Run;
 
 const PLAN: ReadPlan = ReadPlan {
-    chunk_bytes: 1 << 20,
+    chunk_bytes: 2 << 20,
     window: 4,
 };
 

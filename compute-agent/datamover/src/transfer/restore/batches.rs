@@ -9,7 +9,7 @@ use crate::transfer::error::JobError;
 use crate::transfer::owners::{Owned, Owners};
 
 /// Data of a batch.
-const BATCH_BYTES: u64 = 1 << 20;
+const BATCH_BYTES: u64 = 2 << 20;
 const MOST_PARTS: usize = 256;
 
 /// What one thread does at once.

@@ -33,14 +33,14 @@ fn chain(host: &TestHost) -> Vec<u8> {
     let changes = vec![Extent::data(c, c), Extent::zero(20 * c, 3 * c)];
     save("w/b", Some(("before", "w/a")), &bytes, changes);
     let old = bytes.len();
-    bytes.resize(400 * C + 33, 0);
-    bytes[100 * C..360 * C].copy_from_slice(&noise(260 * C, 4));
+    bytes.resize(800 * C + 33, 0);
+    bytes[100 * C..760 * C].copy_from_slice(&noise(660 * C, 4));
     bytes[21 * C..22 * C].copy_from_slice(&noise(C, 2));
     bytes[50 * C..51 * C].copy_from_slice(&noise(C, 3));
     let changes = vec![
         Extent::data(21 * c, c),
         Extent::data(50 * c, c),
-        Extent::data(100 * c, 260 * c),
+        Extent::data(100 * c, 660 * c),
     ];
     save("w/c", Some(("before", "w/b")), &bytes, changes);
     assert!(bytes.len() > old);

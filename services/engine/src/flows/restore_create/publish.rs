@@ -8,6 +8,7 @@ use super::fill_volumes::FillVolumes;
 use super::plan_restore::PlanRestore;
 use super::read_backup::ReadBackup;
 use super::remove_marks::RemoveMarks;
+use super::snapshot_id;
 use crate::runner::{Step, StepContext, StepFailure};
 
 /// Publishes the restore with its sizes and warnings.
@@ -24,6 +25,12 @@ impl Step for Publish {
         let servers = cx.output_of::<CreateServers>()?;
         let mut warnings = plan.warnings.clone();
         warnings.extend(cx.output_of::<RemoveMarks>()?);
+        let snapshot = cx.db().snapshot_fetch(snapshot_id(cx)?).await?;
+        if let Some(damage) = snapshot.damage {
+            warnings.push(format!(
+                "The snapshot is damaged in parts that this restore did not need: {damage}"
+            ));
+        }
         let outcome = RestoreOutcome {
             servers: plan
                 .servers

@@ -87,6 +87,8 @@ pub(super) struct VolumePlan {
     /// How the server is attached to it.
     pub(super) attachment_id: AttachmentId,
     pub(super) storage: VolumeStorage,
+    /// Cinder has Nova take the snapshot.
+    pub(super) is_snapshot_by_nova: bool,
 }
 
 /// What an incremental disk builds on.

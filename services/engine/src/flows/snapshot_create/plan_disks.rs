@@ -233,6 +233,7 @@ async fn volume_plan(cx: &StepContext, volume: &VolumeRecord) -> Result<VolumePl
         size_gib: volume.size_gib,
         attachment_id: volume.attachment_id.clone(),
         storage: VolumeStorage::of(&attachment, cx.settings())?,
+        is_snapshot_by_nova: VolumeStorage::is_snapshot_by_nova(&attachment),
     })
 }
 

@@ -114,12 +114,12 @@ async fn follow(
     let of_image = |it: &&agent_format::manifest::DiskEntry| it.image.name == pair.image;
     let backing = gone.manifest.disks.iter().find(of_image);
     let backing = backing.and_then(|it| it.backing.clone());
-    let Some(other) = others.get_mut(pair.place.0) else {
-        return Err(StepFailure::new("A successor is not where it was found"));
-    };
-    if let Some(disk) = other.manifest.disks.get_mut(pair.place.1) {
-        *disk = links::merged(disk, facts, backing)?;
+    let lost = || StepFailure::new("A successor is not where it was found");
+    let other = others.get_mut(pair.place.0).ok_or_else(lost)?;
+    let disk = other.manifest.disks.get(pair.place.1).ok_or_else(lost)?;
+    let merged = links::merged(disk, facts, backing)?;
+    if !other.manifest.follow_merge(&merged) {
+        return Err(lost());
     }
-    links::relink(&mut other.manifest, &gone.manifest);
     target_files::put_description(cx, other).await
 }

@@ -2,8 +2,8 @@
 //! must not let an image go that a backup needs.
 
 use agent_contract::ImageFacts;
-use agent_format::manifest::{DiskEntry, Manifest, ObjectRecord, SnapshotType};
-use agent_format::{Digest, ObjectName};
+use agent_format::manifest::{DiskEntry, ObjectRecord};
+use agent_format::{Digest, MergedDisk, ObjectName};
 use services_db::SnapshotFilter;
 use services_types::{SnapshotId, SnapshotStatus};
 
@@ -100,12 +100,12 @@ pub(super) fn successors(others: &[Description], image: &ObjectName) -> Vec<(usi
     others.iter().enumerate().flat_map(in_one).collect()
 }
 
-/// The successor's entry when the image that it builds on was merged into it.
+/// What the successor of a merged image has become, and what it builds on now.
 pub(super) fn merged(
     successor: &DiskEntry,
     into: &ImageFacts,
     backing: Option<ObjectName>,
-) -> Result<DiskEntry, StepFailure> {
+) -> Result<MergedDisk, StepFailure> {
     let record = |of: &ObjectRecord, size_bytes, blake3: &str| {
         let blake3: Digest = blake3
             .parse()
@@ -117,44 +117,21 @@ pub(super) fn merged(
         })
     };
     let (image, index) = (&successor.image, &successor.index);
-    Ok(DiskEntry {
+    Ok(MergedDisk {
         image: record(image, into.image_size_bytes, &into.image_blake3)?,
         index: record(index, into.index_size_bytes, &into.index_blake3)?,
         backing,
         virtual_size_bytes: into.virtual_size_bytes,
-        cluster_size: into.cluster_size,
         data_bytes: into.data_bytes,
         zero_bytes: into.zero_bytes,
-        ..successor.clone()
     })
-}
-
-/// Says in a manifest what its snapshot builds on, once an entry of it has changed: no longer on `gone`,
-/// when no image of that is a parent any more.
-pub(super) fn relink(manifest: &mut Manifest, gone: &Manifest) {
-    let parents: Vec<_> = manifest
-        .disks
-        .iter()
-        .filter_map(|it| it.backing.as_ref())
-        .collect();
-    if parents.is_empty() {
-        manifest.snapshot_type = SnapshotType::Full;
-        manifest.previous_snapshot_id = None;
-        return;
-    }
-    let is_of_gone = |name: &ObjectName| gone.disks.iter().any(|it| it.image.name == *name);
-    if manifest.previous_snapshot_id == Some(gone.snapshot_id)
-        && !parents.into_iter().any(is_of_gone)
-    {
-        manifest.previous_snapshot_id = gone.previous_snapshot_id;
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use agent_format::HashAlgorithm;
     use agent_format::layout::DiskName;
-    use agent_format::manifest::{FORMAT_VERSION, HashUse};
+    use agent_format::manifest::{FORMAT_VERSION, HashUse, Manifest, SnapshotType};
     use uuid::Uuid;
 
     use super::*;
@@ -209,27 +186,6 @@ mod tests {
             },
             disks: disks.iter().map(disk).collect(),
             objects: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_manifest_follows_once_no_image_builds_on_the_one_that_goes() {
-        let middle = manifest(2, Some(1), &["2/a <- 1/a", "2/b"]);
-        for (disks, previous) in [
-            // Both still to be merged, one of two, both: one of them had no parent.
-            (&["3/a <- 2/a", "3/b <- 2/b"][..], Some(2)),
-            (&["3/a <- 1/a", "3/b <- 2/b"], Some(2)),
-            (&["3/a <- 2/a", "3/b"], Some(2)),
-            (&["3/a <- 1/a", "3/b"], Some(1)),
-            (&["3/a", "3/b"], None),
-        ] {
-            let mut newest = manifest(3, Some(2), disks);
-            relink(&mut newest, &middle);
-            let wanted = previous.map(|id| Uuid::from_u128(id).into());
-            assert_eq!(newest.previous_snapshot_id, wanted, "{disks:?}");
-            let is_full = newest.snapshot_type == SnapshotType::Full;
-            assert_eq!(is_full, previous.is_none(), "{disks:?}");
-            assert!(newest.to_vec().is_ok(), "{disks:?}");
         }
     }
 

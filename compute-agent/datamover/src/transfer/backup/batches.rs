@@ -150,7 +150,7 @@ impl Batches {
             }
         }
         let unknown_from = self.previous.as_ref().map_or(0, Previous::unknown_from);
-        Ok((!extents.is_empty()).then(|| Batch {
+        Ok((!extents.is_empty()).then_some(Batch {
             extents,
             before: Before { held, unknown_from },
             done_bytes: self.done_bytes,

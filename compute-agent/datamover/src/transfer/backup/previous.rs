@@ -5,7 +5,7 @@
 
 use agent_format::{Digest, ObjectName};
 use agent_qcow2::CLUSTER_BYTES;
-use agent_target::{ErrorKind, Target};
+use agent_target::ErrorKind;
 use services_foundation::error_chain::ErrorChain;
 
 use crate::transfer::clusters::CLUSTER;

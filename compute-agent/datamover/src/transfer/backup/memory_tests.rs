@@ -61,8 +61,8 @@ impl DiskReader for Generator {
             if kind == ExtentKind::Zero {
                 return Ok(Chunk::Zero { offset, length });
             }
-            let mut bytes = self.pool.take(length as usize);
-            bytes.fill(u8::from(offset / CLUSTER % 64 == 0));
+            let mut bytes = self.pool.take(usize::try_from(length).unwrap());
+            bytes.fill(u8::from((offset / CLUSTER).is_multiple_of(64)));
             Ok(Chunk::Data { offset, bytes })
         }))
     }

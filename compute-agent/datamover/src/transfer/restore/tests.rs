@@ -173,7 +173,7 @@ fn digests(host: &TestHost, job: &RestoreJob) -> Vec<ImageDigests> {
         let place = host.host.place(image).unwrap();
         let data = place.target.open_image(&place.image).unwrap();
         let head = Header::read(&data).unwrap().head_bytes();
-        let mut bytes = vec![0; head as usize];
+        let mut bytes = vec![0; usize::try_from(head).unwrap()];
         data.read_exact_at(&mut bytes, 0).unwrap();
         ImageDigests {
             image_blake3: Digest::of(&bytes).to_string(),

@@ -80,7 +80,12 @@ impl Responder for FakeHost {
             Question::Connector {} => Answer::Connector(Connector(json!({"host": "compute1"}))),
             Question::ConnectionOpen { id, request } => Answer::Connection(ConnectionStatus {
                 id,
-                size_bytes: request.connection_info["size"].as_u64().unwrap(),
+                size_bytes: request
+                    .connection_info
+                    .get("size")
+                    .unwrap()
+                    .as_u64()
+                    .unwrap(),
             }),
             Question::ConnectionClose { .. } => Answer::Done,
         }

@@ -27,6 +27,10 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of it in a program's life"
+)]
 enum Task {
     /// Run the daemon of a compute host (also without a subcommand)
     Serve {

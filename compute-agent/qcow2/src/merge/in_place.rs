@@ -41,7 +41,28 @@ pub fn prepare_merge(
     watch: Watch<'_>,
 ) -> Result<PreparedMerge, MergeError> {
     let space = Space::of(&pair.parent)?;
-    let mut mover = Mover::new(pair, space, Output::new(update), watch);
+    let prepared = std::thread::scope(|scope| {
+        let output = Output::new(scope, &mut *update);
+        write_all(Mover::new(pair, space, output, watch))
+    })?;
+    make_durable(update, prepared.merged.size_bytes)?;
+    Ok(prepared)
+}
+
+/// In a file that is at least `length` long.
+fn make_durable(update: &mut dyn ImageUpdate, length: u64) -> Result<(), MergeError> {
+    let failed = |source| MergeError::Write {
+        offset: length,
+        source,
+    };
+    if update.size_bytes() < length {
+        update.write_all_at(&[0], length - 1).map_err(failed)?;
+    }
+    update.sync().map_err(failed)
+}
+
+fn write_all(mut mover: Mover<'_>) -> Result<PreparedMerge, MergeError> {
+    let pair = mover.pair;
     let mut l1 = pair.parent.l1.clone();
     l1.resize(pair.l1_entries().max(l1.len()), 0);
     for l1_index in pair.ranges().filter(|index| pair.is_touched(*index)) {
@@ -90,7 +111,7 @@ fn seal(mut mover: Mover<'_>, l1: &[u64]) -> Result<PreparedMerge, MergeError> {
     }
     let size_bytes = mover.space.end()? * CLUSTER_BYTES;
     let freed = mover.space.freed();
-    mover.output.finish(size_bytes)?;
+    mover.output.finish()?;
 
     let mut first_cluster = parent.first_cluster()?;
     patch_header(&mut first_cluster, mover.pair, l1, l1_offset, &sealed);
@@ -113,18 +134,20 @@ impl PreparedMerge {
         self.merged
     }
 
-    /// The last step: from now on the file is the merged image. Durable on return.
+    /// The last step: from now on the file is the merged image. Durable on return. What lies behind its
+    /// end is cut off.
     pub fn flip(&self, update: &mut dyn ImageUpdate) -> Result<(), MergeError> {
         let flipped = update
             .write_all_at(&self.sector, 0)
             .and_then(|()| update.sync());
-        flipped.map_err(|source| MergeError::Write { offset: 0, source })
+        flipped.map_err(|source| MergeError::Write { offset: 0, source })?;
+        cut(update, self.merged.size_bytes)
     }
 
     /// Gives back the space of what the merged image does not need, after the flip. That it does is of
-    /// no concern to what the file holds.
+    /// no concern to what the file holds, and it need not be durable: free space is used again.
     pub fn reclaim(&self, update: &mut dyn ImageUpdate) -> Result<(), MergeError> {
-        reclaim(update, &self.freed, self.merged.size_bytes)
+        punch(update, &self.freed, self.merged.size_bytes)
     }
 }
 
@@ -134,11 +157,12 @@ pub fn reclaim_unused(image: ChainImage, update: &mut dyn ImageUpdate) -> Result
     let side = Side::open(image)?;
     let mut space = Space::of(&side)?;
     let end = space.end()?;
-    reclaim(update, &space.unused(end)?, end * CLUSTER_BYTES)?;
+    punch(update, &space.unused(end)?, end * CLUSTER_BYTES)?;
+    cut(update, end * CLUSTER_BYTES)?;
     Ok(end * CLUSTER_BYTES)
 }
 
-fn reclaim(
+fn punch(
     update: &mut dyn ImageUpdate,
     unused: &[Range<u64>],
     size_bytes: u64,
@@ -151,9 +175,16 @@ fn reclaim(
             punched.map_err(|source| MergeError::Write { offset, source })?;
         }
     }
-    let cut = update.cut(size_bytes).and_then(|()| update.sync());
+    Ok(())
+}
+
+fn cut(update: &mut dyn ImageUpdate, length: u64) -> Result<(), MergeError> {
+    if update.size_bytes() <= length {
+        return Ok(());
+    }
+    let cut = update.cut(length).and_then(|()| update.sync());
     cut.map_err(|source| MergeError::Write {
-        offset: size_bytes,
+        offset: length,
         source,
     })
 }

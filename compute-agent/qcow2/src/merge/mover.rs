@@ -14,7 +14,7 @@ use crate::geometry::{CLUSTER_BYTES, CLUSTER_LENGTH, SECTOR_BYTES};
 pub(super) struct Mover<'a> {
     pub(super) pair: &'a MergePair,
     pub(super) space: Space<'a>,
-    pub(super) output: Output<'a>,
+    pub(super) output: Output,
     pub(super) watch: Watch<'a>,
     /// What is left of the clusters that payloads were last packed into, in bytes of the file.
     packing: Range<u64>,
@@ -28,7 +28,7 @@ impl<'a> Mover<'a> {
     pub(super) fn new(
         pair: &'a MergePair,
         space: Space<'a>,
-        output: Output<'a>,
+        output: Output,
         watch: Watch<'a>,
     ) -> Self {
         Self {

@@ -1,25 +1,52 @@
-//! Writing into a file in pieces as large as its free clusters allow.
+//! Writing into a file in pieces as large as its free clusters allow, by a thread of its own.
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::Scope;
 
 use super::MergeError;
 use crate::ImageUpdate;
 
 const BUFFER_BYTES: usize = 2 << 20;
+/// What direct I/O wants of addresses.
+const ALIGNMENT: usize = 4096;
+/// One is filled, one is written, one waits.
+const BUFFERS: usize = 3;
 
-/// Gathers what lies in a row.
-pub(super) struct Output<'a> {
-    update: &'a mut dyn ImageUpdate,
-    buffer: Vec<u8>,
+/// Gathers what lies in a row. The file is free again when the output is gone.
+pub(super) struct Output {
+    pieces: SyncSender<Piece>,
+    returned: Receiver<Result<Buffer, MergeError>>,
+    buffer: Buffer,
     start: u64,
     length: usize,
+    /// Buffers that the writer has.
+    away: usize,
+    /// Buffers that there may still be.
+    more: usize,
 }
 
-impl<'a> Output<'a> {
-    pub(super) fn new(update: &'a mut dyn ImageUpdate) -> Self {
+struct Piece {
+    offset: u64,
+    length: usize,
+    buffer: Buffer,
+}
+
+impl Output {
+    pub(super) fn new<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        update: &'scope mut (dyn ImageUpdate + 'scope),
+    ) -> Self {
+        let (pieces, work) = sync_channel(BUFFERS);
+        let (done, returned) = channel();
+        scope.spawn(move || write_all(update, &work, &done));
         Self {
-            update,
-            buffer: vec![0; BUFFER_BYTES],
+            pieces,
+            returned,
+            buffer: Buffer::new(),
             start: 0,
             length: 0,
+            away: 0,
+            more: BUFFERS - 1,
         }
     }
 
@@ -34,7 +61,7 @@ impl<'a> Output<'a> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let from = self.length;
         self.length = from.saturating_add(length).min(BUFFER_BYTES);
-        Ok(self.buffer.get_mut(from..self.length).unwrap_or_default())
+        Ok(self.buffer.range(from, self.length))
     }
 
     pub(super) fn write(&mut self, offset: u64, mut bytes: &[u8]) -> Result<(), MergeError> {
@@ -50,28 +77,83 @@ impl<'a> Output<'a> {
     }
 
     fn flush(&mut self) -> Result<(), MergeError> {
-        let bytes = self.buffer.get(..self.length).unwrap_or_default();
-        if !bytes.is_empty() {
-            let written = self.update.write_all_at(bytes, self.start);
-            written.map_err(|source| MergeError::Write {
-                offset: self.start,
-                source,
-            })?;
+        if self.length == 0 {
+            return Ok(());
         }
+        let next = if self.more > 0 {
+            self.more -= 1;
+            Buffer::new()
+        } else {
+            self.take_back()?
+        };
+        let piece = Piece {
+            offset: self.start,
+            length: self.length,
+            buffer: std::mem::replace(&mut self.buffer, next),
+        };
         self.length = 0;
+        self.away += 1;
+        // Should nobody take it, the writer has said why.
+        let _writer_has_failed = self.pieces.send(piece);
         Ok(())
     }
 
-    /// Writes what is left, makes the file at least `length` long and all of it durable.
-    pub(super) fn finish(mut self, length: u64) -> Result<(), MergeError> {
+    fn take_back(&mut self) -> Result<Buffer, MergeError> {
+        self.away -= 1;
+        self.returned.recv().unwrap_or_else(|_| {
+            let source = std::io::Error::other("writing ended without a word");
+            Err(MergeError::Write { offset: 0, source })
+        })
+    }
+
+    /// Waits until all is written, not until it is durable.
+    pub(super) fn finish(mut self) -> Result<(), MergeError> {
         self.flush()?;
-        let failed = |source| MergeError::Write {
-            offset: length,
-            source,
-        };
-        if self.update.size_bytes() < length {
-            self.update.write_all_at(&[0], length - 1).map_err(failed)?;
+        while self.away > 0 {
+            self.take_back()?;
         }
-        self.update.sync().map_err(failed)
+        Ok(())
+    }
+}
+
+/// Ends when nobody has anything to write any more, or with the first error.
+fn write_all(
+    update: &mut dyn ImageUpdate,
+    work: &Receiver<Piece>,
+    done: &Sender<Result<Buffer, MergeError>>,
+) {
+    for piece in work {
+        let Piece {
+            offset,
+            length,
+            mut buffer,
+        } = piece;
+        let written = update.write_all_at(buffer.range(0, length), offset);
+        let result = written
+            .map(|()| buffer)
+            .map_err(|source| MergeError::Write { offset, source });
+        let has_failed = result.is_err();
+        if done.send(result).is_err() || has_failed {
+            return;
+        }
+    }
+}
+
+/// Bytes that begin at an aligned address.
+struct Buffer {
+    memory: Vec<u8>,
+    start: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        let memory = vec![0; BUFFER_BYTES + ALIGNMENT];
+        let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Self { memory, start }
+    }
+
+    fn range(&mut self, from: usize, to: usize) -> &mut [u8] {
+        let range = self.start + from..self.start + to;
+        self.memory.get_mut(range).unwrap_or_default()
     }
 }

@@ -1,17 +1,27 @@
 //! Images changed where they lie.
+//!
+//! Long pieces go past the page cache where the file system takes that, as those of a new image do:
+//! growing a file through the cache costs more than the disk needs. Not over NFS, where each such write
+//! would wait for the server's disk.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use agent_format::ObjectName;
 use agent_qcow2::ImageUpdate;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::statfs::{NFS_SUPER_MAGIC, fstatfs};
 
 use super::folder::Folder;
 use crate::error::annotated;
+
+/// What direct I/O wants of addresses, offsets and lengths.
+const ALIGNMENT: usize = 4096;
+/// Shorter pieces are better written together, later, in the order of the disk.
+const LONG_BYTES: usize = 1 << 20;
 
 /// Changes an image.
 pub(super) struct Update {
@@ -22,7 +32,7 @@ pub(super) struct Update {
 impl Update {
     pub(super) fn open(folder: &Folder, file: &str, name: &ObjectName) -> io::Result<Self> {
         Ok(Self {
-            file: FileUpdate::new(folder.reopen_file(file)?)?,
+            file: FileUpdate::new(folder.reopen_file(file)?, folder.reopen_direct(file))?,
             name: name.clone(),
         })
     }
@@ -65,18 +75,44 @@ impl ImageUpdate for Update {
 
 struct FileUpdate {
     file: File,
+    /// The same, past the page cache.
+    direct: Option<File>,
     size_bytes: u64,
     can_punch: bool,
 }
 
 impl FileUpdate {
-    fn new(file: File) -> io::Result<Self> {
-        let size_bytes = file.metadata()?.len();
+    /// `direct` may be an error: then all goes through the cache.
+    fn new(file: File, direct: io::Result<File>) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let is_nfs = fstatfs(&file).is_ok_and(|stat| stat.filesystem_type() == NFS_SUPER_MAGIC);
+        let is_it = |direct: &File| direct.metadata().is_ok_and(|m| m.ino() == metadata.ino());
         Ok(Self {
             file,
-            size_bytes,
+            direct: direct.ok().filter(|direct| !is_nfs && is_it(direct)),
+            size_bytes: metadata.len(),
             can_punch: true,
         })
+    }
+
+    fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let fits = bytes.as_ptr().align_offset(ALIGNMENT) == 0
+            && bytes.len().is_multiple_of(ALIGNMENT)
+            && offset.is_multiple_of(ALIGNMENT as u64);
+        if let Some(direct) = self
+            .direct
+            .as_ref()
+            .filter(|_| fits && bytes.len() >= LONG_BYTES)
+        {
+            match direct.write_all_at(bytes, offset) {
+                // Some file systems take the flag and then not the write.
+                Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
+                    self.direct = None;
+                }
+                written => return written,
+            }
+        }
+        self.file.write_all_at(bytes, offset)
     }
 }
 
@@ -86,7 +122,7 @@ impl ImageUpdate for FileUpdate {
     }
 
     fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)?;
+        self.write(bytes, offset)?;
         self.size_bytes = self.size_bytes.max(offset + bytes.len() as u64);
         Ok(())
     }
@@ -130,14 +166,43 @@ impl ImageUpdate for FileUpdate {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
-
     use super::*;
+
+    fn new(file: File) -> FileUpdate {
+        FileUpdate::new(file, Err(io::ErrorKind::Unsupported.into())).unwrap()
+    }
+
+    #[test]
+    fn pieces_of_any_length_and_place_are_where_they_belong() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("image"), [1; 100]).unwrap();
+        let root = Folder::open_root(folder.path()).unwrap();
+        let name = ObjectName::new("image").unwrap();
+        let mut update = Update::open(&root, "image", &name).unwrap();
+        let memory: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 251) as u8).collect();
+        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        let mut want = vec![1; 100];
+        for (from, length, offset) in [
+            (start, 2 << 20, 1 << 20),
+            (start + 1, 2 << 20, 3 << 20),
+            (start, 2 << 20, (2 << 20) + 7),
+            (start, 4096, 0),
+            (start, 1 << 20, 4096),
+        ] {
+            let piece = &memory[from..from + length];
+            update.write_all_at(piece, offset as u64).unwrap();
+            want.resize(want.len().max(offset + length), 0);
+            want[offset..offset + length].copy_from_slice(piece);
+        }
+        update.sync().unwrap();
+        assert_eq!(update.size_bytes(), want.len() as u64);
+        assert!(std::fs::read(folder.path().join("image")).unwrap() == want);
+    }
 
     #[test]
     fn a_punched_range_gives_its_space_back_and_the_rest_stays() {
         let file = tempfile::tempfile().unwrap();
-        let mut update = FileUpdate::new(file.try_clone().unwrap()).unwrap();
+        let mut update = new(file.try_clone().unwrap());
         update.write_all_at(&[7; 3 << 16], 0).unwrap();
         update.sync().unwrap();
         let before = file.metadata().unwrap().blocks();
@@ -153,7 +218,7 @@ mod tests {
 
     #[test]
     fn it_knows_its_length() {
-        let mut update = FileUpdate::new(tempfile::tempfile().unwrap()).unwrap();
+        let mut update = new(tempfile::tempfile().unwrap());
         update.write_all_at(&[1; 10], 90).unwrap();
         assert_eq!(update.size_bytes(), 100);
         update.cut(200).unwrap();

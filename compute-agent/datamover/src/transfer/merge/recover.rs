@@ -184,9 +184,6 @@ impl Interrupted {
 
     fn finish(&self, stage: Stage) -> Result<(), JobError> {
         tracing::info!(image = %self.kept.image, "finishes a merge that was interrupted");
-        if stage == Stage::Flipped {
-            reclaim(&self.removed)?;
-        }
         let base = self.intent.backing.as_ref();
         if read_trailer(&self.kept)?.digest == self.intent.kept.index.blake3 {
             indexes::merge(&self.removed, &self.kept, base, None)?.publish()?;
@@ -195,6 +192,9 @@ impl Interrupted {
             let target = &self.kept.target;
             let renamed = target.rename_image(&self.removed.image, &self.kept.image);
             renamed.map_err(failed("rename the merged image"))?;
+        }
+        if self.intent.way == MergeWay::InPlace {
+            reclaim(&self.kept)?;
         }
         complete(&self.removed, &self.kept, base, &facts::of(&self.kept)?)
     }

@@ -126,6 +126,10 @@ fn seek_for(file: &File, offset: u64, whence: Whence, unaware: u64) -> io::Resul
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a pattern of bytes is cut to bytes"
+)]
 mod tests {
     use std::os::unix::fs::FileExt;
 

@@ -50,10 +50,7 @@ fn merge_until(history: &mut History, pair: (usize, usize), call: u64, is_lastin
     };
     let target = Arc::new(FaultyTarget::new(Shared(history.target.clone()), fault));
     let host = host_on(target.clone());
-    match merge_on(&host, pair.0, pair.1) {
-        Ok(_) => false,
-        Err(_) => true,
-    }
+    merge_on(&host, pair.0, pair.1).is_err()
 }
 
 /// Says how many calls a merge makes.

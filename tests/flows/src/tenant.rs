@@ -1,7 +1,6 @@
 //! What a tenant does by hand: servers with data on their volumes.
 
 use std::collections::BTreeMap;
-use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -304,23 +303,32 @@ impl Tenant {
 
 /// Writes `length` bytes that only `seed` could have made.
 pub fn write_pattern(path: &PathBuf, offset: u64, length: usize, seed: u8) {
-    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    file.seek(SeekFrom::Start(offset)).unwrap();
-    let bytes: Vec<u8> = (0..length)
-        .map(|i| seed ^ u8::try_from((i * 31 + i / 256) % 251).unwrap())
-        .collect();
-    file.write_all(&bytes).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&noise(length, seed), offset).unwrap();
 }
 
-/// Writes whole clusters of 64 KiB, no two of them alike, as fast as a test may want many of them.
+/// Writes whole clusters of 64 KiB, no two of them alike and none compressible, as fast as a test may want
+/// many of them.
 pub fn write_clusters(path: &PathBuf, offset: u64, clusters: u64, seed: u8) {
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    let mut bytes = vec![seed | 1; 64 << 10];
+    let mut bytes = noise(64 << 10, seed);
     for number in 0..clusters {
         let at = offset + (number << 16);
         bytes[..8].copy_from_slice(&at.to_le_bytes());
         file.write_all_at(&bytes, at).unwrap();
     }
+}
+
+/// Bytes that no compressor makes shorter (xorshift), the same for the same seed.
+fn noise(length: usize, seed: u8) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15 ^ u64::from(seed);
+    let words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    words.flatten().take(length).collect()
 }
 
 /// The digest of what a file holds, whether its zeroes are stored or holes.

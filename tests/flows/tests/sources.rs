@@ -459,3 +459,29 @@ async fn a_volume_made_to_be_read_that_cinder_does_not_delete_is_named() {
     assert!(warning.contains("delete volume"), "{warning}");
     assert_eq!(it.site.datamover.held(), Vec::<String>::new());
 }
+
+/// Cinder would ask Nova, be refused, and give up on the snapshot for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_on_a_share_that_nova_would_not_remove_waits_for_its_server() {
+    let it = Protected::start(SiteOptions::default()).await;
+    let on_share = it.site.tenant.volumes(&it.server).await[1].clone();
+    let snapshots = || {
+        let left = it.site.cloud.leftovers("demo");
+        let all = left
+            .iter()
+            .filter(|line| line.starts_with("volume snapshot"));
+        all.count()
+    };
+    assert_available(&it.site.snapshot(it.workload, true).await);
+    assert_eq!(snapshots(), 2);
+    it.site.cloud.set_status(it.server.as_str(), "SHUTOFF");
+    let stopped = it.site.snapshot(it.workload, false).await;
+    assert_available(&stopped);
+    let warning = stopped.warning_msg.unwrap();
+    let stays = format!("of volume {on_share} stays: Nova removes it only while server db1");
+    assert!(warning.contains(&stays), "{warning}");
+    assert_eq!(snapshots(), 3);
+    it.site.cloud.set_status(it.server.as_str(), "ACTIVE");
+    assert_available(&it.site.snapshot(it.workload, false).await);
+    assert_eq!(snapshots(), 2);
+}

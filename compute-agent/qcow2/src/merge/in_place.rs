@@ -24,12 +24,15 @@ use crate::{ChainImage, ImageUpdate};
 
 /// What is written in one piece.
 const SECTOR_LENGTH: usize = 512;
+/// Free clusters stay in the file if they are at most one for so many in use.
+const KEPT_SHARE: u64 = 8;
 
 /// A merge that is complete and durable but for its last step.
 #[derive(Debug)]
 pub struct PreparedMerge {
     sector: Vec<u8>,
-    freed: Vec<Range<u64>>,
+    /// What is worth giving back.
+    unused: Vec<Range<u64>>,
     merged: MergedImage,
 }
 
@@ -109,8 +112,13 @@ fn seal(mut mover: Mover<'_>, l1: &[u64]) -> Result<PreparedMerge, MergeError> {
     for (offset, bytes) in &sealed.pieces {
         mover.output.write(*offset, bytes)?;
     }
-    let size_bytes = mover.space.end()? * CLUSTER_BYTES;
-    let freed = mover.space.freed();
+    let (used, end) = mover.space.usage()?;
+    let size_bytes = end * CLUSTER_BYTES;
+    let unused = if (end - used).saturating_mul(KEPT_SHARE) > used {
+        mover.space.unused(end)?
+    } else {
+        Vec::new()
+    };
     mover.output.finish()?;
 
     let mut first_cluster = parent.first_cluster()?;
@@ -119,7 +127,7 @@ fn seal(mut mover: Mover<'_>, l1: &[u64]) -> Result<PreparedMerge, MergeError> {
     first_cluster.truncate(SECTOR_LENGTH);
     Ok(PreparedMerge {
         sector: first_cluster,
-        freed,
+        unused,
         merged: MergedImage {
             size_bytes,
             virtual_size: mover.pair.successor.header.virtual_size,
@@ -144,10 +152,11 @@ impl PreparedMerge {
         cut(update, self.merged.size_bytes)
     }
 
-    /// Gives back the space of what the merged image does not need, after the flip. That it does is of
-    /// no concern to what the file holds, and it need not be durable: free space is used again.
+    /// Gives back the space of what the merged image does not need, after the flip, if that is more than
+    /// an eighth of what it needs: less is used by the next merge, and punching many holes takes longer
+    /// than the merge. It is of no concern to what the file holds, and need not be durable.
     pub fn reclaim(&self, update: &mut dyn ImageUpdate) -> Result<(), MergeError> {
-        punch(update, &self.freed, self.merged.size_bytes)
+        punch(update, &self.unused, self.merged.size_bytes)
     }
 }
 

@@ -244,20 +244,6 @@ impl<'a> Space<'a> {
         pieces
     }
 
-    /// Clusters that were in use and are not any more, in order.
-    pub(super) fn freed(&self) -> Vec<Range<u64>> {
-        let mut runs = Vec::new();
-        for (index, block) in self.blocks.iter().filter(|(_, block)| block.is_changed) {
-            let counts = block.old.iter().zip(&block.new);
-            for (cluster, (old, new)) in (index * REFCOUNTS_PER_BLOCK..).zip(counts) {
-                if *old > 0 && *new == 0 {
-                    push_run(&mut runs, cluster);
-                }
-            }
-        }
-        runs
-    }
-
     /// Clusters in use, and the end of the last one.
     pub(super) fn usage(&mut self) -> Result<(u64, u64), MergeError> {
         let (mut used, mut end) = (0, 0);

@@ -120,8 +120,8 @@ async fn an_image_that_the_target_does_not_let_go_is_named_and_all_else_is_undon
         message.contains("The backup target cannot be written to"),
         "{message}"
     );
-    let of_volume = format!("image of volume {}", workload.volumes[1]);
-    assert!(message.contains(&of_volume), "{message}");
+    let of_disk = format!("image of disk vdb of server {}", workload.server);
+    assert!(message.contains(&of_disk), "{message}");
     assert!(!message.contains('/'), "{message}");
     assert_eq!(workload.volume_snapshots(), 0);
     let next = workload.site.snapshot(workload.workload, false).await;

@@ -77,7 +77,9 @@ fn peak_bytes() -> u64 {
     kib.parse::<u64>().unwrap() << 10
 }
 
-fn back_up_all(size_bytes: u64) {
+#[test]
+fn a_disk_of_4_gib_with_an_extent_in_every_cluster_fits_into_memory() {
+    let size_bytes = 4 << 30;
     let mut host = host();
     host.host.checkpoint_interval = std::time::Duration::from_secs(5);
     let full = backup_job("w/a", C, None);
@@ -104,15 +106,4 @@ fn back_up_all(size_bytes: u64) {
     assert_eq!(facts.data_bytes + facts.zero_bytes, size_bytes);
     let allowed = (64 + 4 * pipeline::workers() as u64) << 20;
     assert!(used <= allowed, "{} MiB", used >> 20);
-}
-
-#[test]
-fn a_disk_of_4_gib_with_an_extent_in_every_cluster_fits_into_memory() {
-    back_up_all(4 << 30);
-}
-
-#[test]
-#[ignore = "takes minutes and 20 GB of disk"]
-fn a_disk_of_1_tib_with_an_extent_in_every_cluster_fits_into_memory() {
-    back_up_all(1 << 40);
 }

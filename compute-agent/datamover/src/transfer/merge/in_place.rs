@@ -40,20 +40,19 @@ pub(super) fn merge(
     prepared.flip(&mut update).map_err(JobError::Merge)?;
     let facts = facts::made(&prepared.merged(), &index);
     std::thread::scope(|scope| {
-        // It takes as long as all the rest.
         let reclaimed = scope.spawn(|| prepared.reclaim(&mut update));
         index.publish()?;
         let renamed = target.rename_image(&removed.image, &kept.image);
         renamed.map_err(failed("rename the merged image"))?;
-        // The old image's space is given back when nobody has it open.
-        drop(pair);
+        // The file system frees the old image when nobody has it open any more.
+        scope.spawn(|| drop(pair));
         let reclaimed = reclaimed.join().map_err(|_| JobError::Broken)?;
-        reclaimed.map_err(JobError::Merge)
+        reclaimed.map_err(JobError::Merge)?;
+        if was_begun {
+            // An earlier attempt may have left more.
+            recover::reclaim(kept)?;
+        }
+        recover::complete(removed, kept, subject.base.as_ref(), &facts)
     })?;
-    if was_begun {
-        // An earlier attempt may have left more.
-        recover::reclaim(kept)?;
-    }
-    recover::complete(removed, kept, subject.base.as_ref(), &facts)?;
     Ok(Some(facts))
 }

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use crate::flows::volume_snapshots;
 use crate::runner::{Step, StepContext, StepFailure};
 
-/// Removes every Cinder snapshot that carries this flow's mark.
+/// Removes every Cinder snapshot that carries this flow's mark. One that cannot be removed now is left to
+/// the next backup of the workload, which removes all of the workload that it has not taken itself.
 #[derive(Debug)]
 pub(super) struct UndoVolumeSnapshots;
 
@@ -19,6 +20,13 @@ impl Step for UndoVolumeSnapshots {
     }
 
     async fn undo(&self, cx: &StepContext) -> Result<(), StepFailure> {
-        volume_snapshots::remove_marked(cx).await
+        let mut removable = Vec::new();
+        for snapshot in volume_snapshots::marked(cx).await? {
+            match volume_snapshots::obstacle(cx, &snapshot).await? {
+                Some(why) => cx.leave_behind(why),
+                None => removable.push(snapshot.id),
+            }
+        }
+        volume_snapshots::remove(cx, removable).await
     }
 }

@@ -74,9 +74,8 @@ impl PassThrough {
     }
 
     fn attributes(&self, path: PathBuf) -> io::Result<FileAttr> {
-        let attributes = attributes_of(&fs::symlink_metadata(&path)?);
-        self.paths.insert(attributes.ino.0, path);
-        Ok(attributes)
+        let metadata = fs::symlink_metadata(&path)?;
+        Ok(attributes_of(self.paths.number(path), &metadata))
     }
 
     fn make_file(
@@ -127,13 +126,13 @@ fn kind_of(metadata: &Metadata) -> FileType {
     }
 }
 
-fn attributes_of(metadata: &Metadata) -> FileAttr {
+fn attributes_of(ino: INodeNo, metadata: &Metadata) -> FileAttr {
     let time = |seconds: i64, nanos: i64| -> SystemTime {
         let seconds = u64::try_from(seconds).unwrap_or_default();
         UNIX_EPOCH + Duration::new(seconds, u32::try_from(nanos).unwrap_or_default())
     };
     FileAttr {
-        ino: INodeNo(metadata.ino()),
+        ino,
         size: metadata.size(),
         blocks: metadata.blocks(),
         atime: time(metadata.atime(), metadata.atime_nsec()),
@@ -173,7 +172,7 @@ impl Filesystem for PassThrough {
         let opened = fh.and_then(|fh| self.files().get(&fh.0).cloned());
         let path = self.path(Call::Look, ino);
         let found = path.and_then(|path| match opened {
-            Some(file) => Ok(attributes_of(&file.metadata()?)),
+            Some(file) => Ok(attributes_of(ino, &file.metadata()?)),
             None => Ok(self.attributes(path)?),
         });
         answer!(reply, found, |found| reply.attr(&UNCACHED, &found));
@@ -202,7 +201,7 @@ impl Filesystem for PassThrough {
         let changed = path.and_then(|path| match (opened, size) {
             (Some(file), Some(size)) => {
                 file.set_len(size)?;
-                Ok(attributes_of(&file.metadata()?))
+                Ok(attributes_of(ino, &file.metadata()?))
             }
             _ => Ok(self.resize(path, size, mode)?),
         });
@@ -227,13 +226,21 @@ impl Filesystem for PassThrough {
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let path = self.child(Call::Remove, parent, name);
-        let removed = path.and_then(|path| Ok(fs::remove_file(path)?));
+        let removed = path.and_then(|path| {
+            fs::remove_file(&path)?;
+            self.paths.remove(&path);
+            Ok(())
+        });
         answer!(reply, removed, |()| reply.ok());
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let path = self.child(Call::Remove, parent, name);
-        let removed = path.and_then(|path| Ok(fs::remove_dir(path)?));
+        let removed = path.and_then(|path| {
+            fs::remove_dir(&path)?;
+            self.paths.remove(&path);
+            Ok(())
+        });
         answer!(reply, removed, |()| reply.ok());
     }
 

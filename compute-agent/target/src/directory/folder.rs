@@ -177,10 +177,20 @@ impl Folder {
         nix::unistd::fsync(&self.0).map_err(Into::into)
     }
 
+    /// Makes the removal of something in here durable. Emptied, this folder may be removed by somebody else
+    /// meanwhile, and file systems that look it up again (FUSE) do not find it: then it is their removal
+    /// that has to be durable.
+    fn sync_removal(&self) -> io::Result<()> {
+        match self.sync() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            synced => synced,
+        }
+    }
+
     /// Removes a file durably; none is fine.
     pub(super) fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         match unlinkat(&self.0, name.as_ref(), UnlinkatFlags::NoRemoveDir) {
-            Ok(()) => self.sync(),
+            Ok(()) => self.sync_removal(),
             Err(Errno::ENOENT) => Ok(()),
             // A read-only file system says so before it looks whether there is anything to remove.
             Err(Errno::EROFS) if self.stat(name.as_ref())?.is_none() => Ok(()),
@@ -191,7 +201,7 @@ impl Folder {
     /// Removes a folder if it is empty: false if it is not, true also if it is not there.
     pub(super) fn remove_empty_folder(&self, name: &str) -> io::Result<bool> {
         match unlinkat(&self.0, name, UnlinkatFlags::RemoveDir) {
-            Ok(()) => self.sync().map(|()| true),
+            Ok(()) => self.sync_removal().map(|()| true),
             Err(Errno::ENOENT) => Ok(true),
             // Nothing can be tidied there, which is no reason to fail.
             Err(Errno::EROFS) => Ok(self.stat(name)?.is_none()),

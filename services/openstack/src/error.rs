@@ -93,8 +93,14 @@ impl CloudError {
 
 /// Deleting what is gone already is success.
 pub fn gone_is_fine(result: Result<(), CloudError>) -> Result<(), CloudError> {
+    if_found(result).map(|_| ())
+}
+
+/// What was fetched; none where it is not there.
+pub fn if_found<T>(result: Result<T, CloudError>) -> Result<Option<T>, CloudError> {
     match result {
-        Err(error) if error.is_not_found() => Ok(()),
-        other => other,
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -15,5 +15,5 @@ pub mod fake;
 pub mod ports;
 
 pub use adapter::{connect, connect_service, connect_tenant};
-pub use error::{CloudError, CloudErrorKind, gone_is_fine};
+pub use error::{CloudError, CloudErrorKind, gone_is_fine, if_found};
 pub use ports::{BlockStorage, Cloud, Compute, Images, Network};

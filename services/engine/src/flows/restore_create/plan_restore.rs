@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use services_openstack::CloudError;
+use services_openstack::if_found;
 use services_types::Topology;
 
 use super::plan::{Facts, RestorePlan, decide};
@@ -34,7 +34,7 @@ async fn facts(cx: &StepContext, topology: &Topology) -> Result<Facts, StepFailu
     };
     for server in &topology.servers {
         let compute = cx.tenant().await?.compute();
-        match found(compute.server_fetch(&server.id).await)? {
+        match if_found(compute.server_fetch(&server.id).await)? {
             Some(standing) if standing.status != "SOFT_DELETED" => {
                 facts.standing_servers.insert(server.id.clone());
             }
@@ -48,7 +48,7 @@ async fn facts(cx: &StepContext, topology: &Topology) -> Result<Facts, StepFailu
     }
     for id in images_needed(&topology.servers) {
         let images = cx.tenant().await?.images();
-        if found(images.image_fetch(&id).await)?.is_some() {
+        if if_found(images.image_fetch(&id).await)?.is_some() {
             facts.images.insert(id);
         }
     }
@@ -64,7 +64,7 @@ async fn networks(
 ) -> Result<(), StepFailure> {
     for record in &topology.networks {
         let network = cx.tenant().await?.network();
-        if found(network.network_fetch(&record.id).await)?.is_some() {
+        if if_found(network.network_fetch(&record.id).await)?.is_some() {
             facts.networks.insert(record.id.clone());
             let subnets = network.subnets_of_network(&record.id).await?;
             facts
@@ -84,7 +84,7 @@ async fn groups(
     let mut by_name = BTreeMap::new();
     for record in &topology.security_groups {
         let network = cx.tenant().await?.network();
-        if found(network.security_group_fetch(&record.id).await)?.is_some() {
+        if if_found(network.security_group_fetch(&record.id).await)?.is_some() {
             facts.groups_by_id.insert(record.id.clone());
         }
         let named = network
@@ -94,12 +94,4 @@ async fn groups(
         by_name.insert(record.name.clone(), ids);
     }
     Ok(by_name)
-}
-
-fn found<T>(result: Result<T, CloudError>) -> Result<Option<T>, CloudError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
 }

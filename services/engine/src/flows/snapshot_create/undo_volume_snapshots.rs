@@ -20,13 +20,11 @@ impl Step for UndoVolumeSnapshots {
     }
 
     async fn undo(&self, cx: &StepContext) -> Result<(), StepFailure> {
-        let mut removable = Vec::new();
-        for snapshot in volume_snapshots::marked(cx).await? {
-            match volume_snapshots::obstacle(cx, &snapshot).await? {
-                Some(why) => cx.leave_behind(why),
-                None => removable.push(snapshot.id),
-            }
+        let marked = volume_snapshots::marked(cx).await?;
+        let ids = marked.into_iter().map(|snapshot| snapshot.id);
+        for why in volume_snapshots::remove_what_can_be(cx, ids).await? {
+            cx.leave_behind(why);
         }
-        volume_snapshots::remove(cx, removable).await
+        Ok(())
     }
 }

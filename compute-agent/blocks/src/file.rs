@@ -1,18 +1,19 @@
 //! A raw file or a block device as a target, written directly.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use agent_direct_io::DirectFile;
 use nix::{
     errno::Errno,
     fcntl::{FallocateFlags, fallocate},
 };
 
-use crate::{BlocksError, DiskSink, ErrorKind, WriteDisk, direct::DirectFile};
+use crate::{BlocksError, DiskSink, ErrorKind, WriteDisk};
 
 /// Written where space cannot be freed.
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
@@ -29,14 +30,13 @@ impl FileTarget {
     /// A file or device that exists; its size is the disk's.
     pub fn open(path: &Path) -> Result<Self, BlocksError> {
         let doing = || format!("open {} for writing", path.display());
-        let file = DirectFile::open(path, true).map_err(|error| BlocksError::io(doing(), error))?;
-        let size_bytes = file
-            .file()
-            .seek(SeekFrom::End(0))
-            .map_err(|error| BlocksError::io(doing(), error))?;
+        let failed = |error| BlocksError::io(doing(), error);
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).write(true).open(path).map_err(failed)?;
+        let size_bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
-            file: Arc::new(file),
+            file: Arc::new(DirectFile::for_writing(file)),
             size_bytes,
         })
     }
@@ -119,8 +119,9 @@ impl DiskSink for FileSink {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), BlocksError> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.check("write", offset, length)?;
-        let written = self.file.write(bytes, offset);
-        written.map_err(|error| BlocksError::io(self.doing("write", offset, length), error))
+        let written = self.file.write_all_at(bytes, offset);
+        written.map_err(|error| BlocksError::io(self.doing("write", offset, length), error))?;
+        Ok(())
     }
 
     fn zero_at(&mut self, offset: u64, length: u64) -> Result<(), BlocksError> {
@@ -140,7 +141,7 @@ impl DiskSink for FileSink {
                 .min(ZEROES.len());
             let zeroes = ZEROES.get(..part).unwrap_or_default();
             self.file
-                .write(zeroes, at)
+                .write_all_at(zeroes, at)
                 .map_err(|error| BlocksError::io(doing(), error))?;
             let part = u64::try_from(part).unwrap_or(left);
             at += part;

@@ -8,11 +8,12 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agent_direct_io::DirectFile;
 use nix::errno::Errno;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Whence, lseek};
 use reader::FileReader;
 
-use crate::direct::DirectFile;
 use crate::{BlocksError, Changes, DiskReader, Extent, ExtentStream, MapDisk, ReadDisk};
 
 /// Bytes that stand still while they are read.
@@ -27,9 +28,15 @@ impl FileSource {
     /// A file or device that exists; its size is the disk's.
     pub fn open(path: &Path) -> Result<Self, BlocksError> {
         let failed = |error| BlocksError::io(format!("open {}", path.display()), error);
-        let file = DirectFile::open(path, false).map_err(failed)?;
+        let mut file = File::open(path).map_err(failed)?;
         // A device's metadata has no length.
-        let size_bytes = file.file().seek(SeekFrom::End(0)).map_err(failed)?;
+        let size_bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let file = DirectFile::for_reading(file);
+        if !file.is_direct() {
+            let sequential = PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL;
+            // A hint only.
+            let _no_matter = posix_fadvise(file.file(), 0, 0, sequential);
+        }
         Ok(Self {
             path: path.to_owned(),
             file: Arc::new(file),

@@ -13,10 +13,8 @@
 //! is bounded by [`ReadPlan`] however large or fragmented the disk is. What a peer sends is checked
 //! before it is believed, and no wait is without a limit ([`Settings`]).
 
-mod buffer;
 mod child;
 mod chunk;
-mod direct;
 mod disk;
 mod error;
 pub mod extent;
@@ -34,7 +32,7 @@ pub mod rbd;
 mod settings;
 mod watched;
 
-pub use buffer::{Buffer, BufferPool, DIRECT_ALIGNMENT};
+pub use agent_direct_io::{Buffer, BufferPool};
 pub use chunk::{Chunk, ReadPlan};
 pub use disk::{
     Changes, ChunkStream, DiskReader, DiskSink, DiskSource, ExtentStream, MapDisk, ReadDisk,

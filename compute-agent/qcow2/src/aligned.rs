@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-const ALIGNMENT: usize = 4096;
+use agent_direct_io::DIRECT_ALIGNMENT;
 
-/// Bytes whose first lies at a multiple of 4096 in memory, as long as they are no more than there is
+/// Bytes whose first lies at a multiple of [`DIRECT_ALIGNMENT`] in memory, as long as they are no more than there is
 /// room for.
 pub(crate) struct AlignedBuffer {
     /// Filling up to the aligned place, then the bytes.
@@ -15,8 +15,11 @@ pub(crate) struct AlignedBuffer {
 
 impl AlignedBuffer {
     pub(crate) fn new(capacity: usize) -> Self {
-        let mut memory: Vec<u8> = Vec::with_capacity(capacity + ALIGNMENT);
-        let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        let mut memory: Vec<u8> = Vec::with_capacity(capacity + DIRECT_ALIGNMENT);
+        let start = memory
+            .as_ptr()
+            .align_offset(DIRECT_ALIGNMENT)
+            .min(DIRECT_ALIGNMENT);
         memory.resize(start, 0);
         Self {
             memory,
@@ -84,7 +87,7 @@ mod tests {
         assert_eq!((buffer.bytes(), buffer.room()), (&b"c\0\0d"[..], 8188));
         buffer.push(&[7; 8188]);
         assert_eq!((buffer.room(), buffer.len()), (0, 8192));
-        assert_eq!(buffer.bytes().as_ptr().align_offset(ALIGNMENT), 0);
+        assert_eq!(buffer.bytes().as_ptr().align_offset(DIRECT_ALIGNMENT), 0);
         buffer.clear();
         assert!(buffer.is_empty());
     }

@@ -9,9 +9,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // names
     ("services-foundation", &[]),
     ("services-types", &[]),
+    ("agent-direct-io", &[]),
     ("agent-contract", &["services-foundation"]),
     ("agent-format", &[]),
-    ("agent-qcow2", &[]),
+    ("agent-qcow2", &["agent-direct-io"]),
     // outside systems
     ("services-keystone", &["services-foundation"]),
     ("services-db", &["services-foundation", "services-types"]),
@@ -19,8 +20,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "services-openstack",
         &["services-foundation", "services-keystone", "services-types"],
     ),
-    ("agent-blocks", &[]),
-    ("agent-target", &["agent-format", "agent-qcow2"]),
+    ("agent-blocks", &["agent-direct-io"]),
+    (
+        "agent-target",
+        &["agent-direct-io", "agent-format", "agent-qcow2"],
+    ),
     (
         "agent-target-s3",
         &[

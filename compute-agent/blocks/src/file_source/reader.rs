@@ -2,11 +2,11 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use agent_direct_io::{Buffer, BufferPool, DIRECT_ALIGNMENT, DirectFile};
+
 use crate::{
     BlocksError, Chunk, ChunkStream, DiskReader, Extent, ExtentKind, ExtentStream, ReadPlan,
-    buffer::{BufferPool, DIRECT_ALIGNMENT},
     chunk::Pieces,
-    direct::DirectFile,
 };
 
 /// Memory of chunks that were dropped and will be read into again.
@@ -48,13 +48,13 @@ impl FileReader {
         })
     }
 
-    fn read_bytes(&self, offset: u64, length: u64) -> io::Result<crate::Buffer> {
+    fn read_bytes(&self, offset: u64, length: u64) -> io::Result<Buffer> {
         let alignment = DIRECT_ALIGNMENT as u64;
         let start = offset - offset % alignment;
         let wanted = (offset + length - start).next_multiple_of(alignment);
         let in_memory = |bytes: u64| usize::try_from(bytes).map_err(io::Error::other);
         let mut bytes = self.pool.take(in_memory(wanted)?);
-        let read = self.file.read(&mut bytes, start)?;
+        let read = self.file.read_at(&mut bytes, start)?;
         // The end of the last sector may lie past the file's.
         if (read as u64) < offset + length - start {
             return Err(io::ErrorKind::UnexpectedEof.into());

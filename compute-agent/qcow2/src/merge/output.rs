@@ -3,12 +3,12 @@
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::Scope;
 
+use agent_direct_io::{Buffer, BufferPool};
+
 use super::MergeError;
 use crate::ImageUpdate;
 
 const BUFFER_BYTES: usize = 2 << 20;
-/// What direct I/O wants of addresses.
-const ALIGNMENT: usize = 4096;
 /// One is filled, one is written, one waits.
 const BUFFERS: usize = 3;
 
@@ -16,6 +16,7 @@ const BUFFERS: usize = 3;
 pub(super) struct Output {
     pieces: SyncSender<Piece>,
     returned: Receiver<Result<Buffer, MergeError>>,
+    pool: BufferPool,
     buffer: Buffer,
     start: u64,
     length: usize,
@@ -39,10 +40,12 @@ impl Output {
         let (pieces, work) = sync_channel(BUFFERS);
         let (done, returned) = channel();
         scope.spawn(move || write_all(update, &work, &done));
+        let pool = BufferPool::new(0);
         Self {
             pieces,
             returned,
-            buffer: Buffer::new(),
+            buffer: pool.take(BUFFER_BYTES),
+            pool,
             start: 0,
             length: 0,
             away: 0,
@@ -61,7 +64,7 @@ impl Output {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let from = self.length;
         self.length = from.saturating_add(length).min(BUFFER_BYTES);
-        Ok(self.buffer.range(from, self.length))
+        Ok(self.buffer.get_mut(from..self.length).unwrap_or_default())
     }
 
     pub(super) fn write(&mut self, offset: u64, mut bytes: &[u8]) -> Result<(), MergeError> {
@@ -82,7 +85,7 @@ impl Output {
         }
         let next = if self.more > 0 {
             self.more -= 1;
-            Buffer::new()
+            self.pool.take(BUFFER_BYTES)
         } else {
             self.take_back()?
         };
@@ -126,9 +129,9 @@ fn write_all(
         let Piece {
             offset,
             length,
-            mut buffer,
+            buffer,
         } = piece;
-        let written = update.write_all_at(buffer.range(0, length), offset);
+        let written = update.write_all_at(buffer.get(..length).unwrap_or_default(), offset);
         let result = written
             .map(|()| buffer)
             .map_err(|source| MergeError::Write { offset, source });
@@ -136,24 +139,5 @@ fn write_all(
         if done.send(result).is_err() || has_failed {
             return;
         }
-    }
-}
-
-/// Bytes that begin at an aligned address.
-struct Buffer {
-    memory: Vec<u8>,
-    start: usize,
-}
-
-impl Buffer {
-    fn new() -> Self {
-        let memory = vec![0; BUFFER_BYTES + ALIGNMENT];
-        let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        Self { memory, start }
-    }
-
-    fn range(&mut self, from: usize, to: usize) -> &mut [u8] {
-        let range = self.start + from..self.start + to;
-        self.memory.get_mut(range).unwrap_or_default()
     }
 }

@@ -1,22 +1,16 @@
 //! A sink that is a file.
 //!
-//! Whole clusters go past the page cache where the file system takes that: it costs half the CPU time,
-//! and the last flush has nothing left to wait for. Not over NFS, where each such write would wait for
-//! the server's disk. What goes through the cache is written back early, by a thread of its own.
+//! Whole clusters go past the page cache where that can be. What goes through it is written back early, by a
+//! thread of its own.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::thread::JoinHandle;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::statfs::{NFS_SUPER_MAGIC, fstatfs};
+use agent_direct_io::DirectFile;
 
 use super::ImageSink;
 
-/// What direct I/O wants of addresses, offsets and lengths.
-const ALIGNMENT: usize = 4096;
 /// Written back as soon as so much has gathered in the page cache.
 const EARLY_BYTES: u64 = 64 << 20;
 
@@ -24,19 +18,10 @@ const EARLY_BYTES: u64 = 64 << 20;
 /// for who opens it.
 #[derive(Debug)]
 pub struct FileSink {
-    file: File,
+    file: DirectFile,
     position: u64,
-    direct: Direct,
     cached_bytes: u64,
     writeback: Option<JoinHandle<io::Result<()>>>,
-}
-
-/// How the file is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direct {
-    Off,
-    On,
-    Refused,
 }
 
 impl FileSink {
@@ -57,52 +42,12 @@ impl FileSink {
     }
 
     fn at(file: File, position: u64) -> Self {
-        let is_nfs = fstatfs(&file).is_ok_and(|stat| stat.filesystem_type() == NFS_SUPER_MAGIC);
-        let direct = if is_nfs { Direct::Refused } else { Direct::Off };
         Self {
-            file,
+            file: DirectFile::for_writing(file),
             position,
-            direct,
             cached_bytes: 0,
             writeback: None,
         }
-    }
-
-    /// Past the cache, or around it where it is refused or does not fit.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let fits = bytes.as_ptr().align_offset(ALIGNMENT) == 0
-            && bytes.len().is_multiple_of(ALIGNMENT)
-            && self.position.is_multiple_of(ALIGNMENT as u64);
-        if fits && self.turn_direct(true)? {
-            match self.file.write_all_at(bytes, self.position) {
-                // Some file systems take the flag and then not the write.
-                Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
-                    self.turn_direct(false)?;
-                    self.direct = Direct::Refused;
-                }
-                written => return written,
-            }
-        }
-        self.turn_direct(false)?;
-        self.file.write_all_at(bytes, self.position)?;
-        self.cached_bytes += bytes.len() as u64;
-        self.write_back_early()
-    }
-
-    /// Says whether direct I/O is on now.
-    fn turn_direct(&mut self, on: bool) -> io::Result<bool> {
-        let wanted = if on { Direct::On } else { Direct::Off };
-        if self.direct == Direct::Refused || self.direct == wanted {
-            return Ok(self.direct == Direct::On);
-        }
-        let mut flags = OFlag::from_bits_retain(fcntl(&self.file, FcntlArg::F_GETFL)?);
-        flags.set(OFlag::O_DIRECT, on);
-        match fcntl(&self.file, FcntlArg::F_SETFL(flags)) {
-            Ok(_) => self.direct = wanted,
-            Err(Errno::EINVAL) if on => self.direct = Direct::Refused,
-            Err(errno) => return Err(errno.into()),
-        }
-        Ok(self.direct == Direct::On)
     }
 
     fn write_back_early(&mut self) -> io::Result<()> {
@@ -111,7 +56,7 @@ impl FileSink {
             return Ok(());
         }
         self.wait_for_writeback()?;
-        let file = self.file.try_clone()?;
+        let file = self.file.file().try_clone()?;
         self.writeback = Some(std::thread::spawn(move || file.sync_data()));
         self.cached_bytes = 0;
         Ok(())
@@ -130,15 +75,15 @@ impl FileSink {
 impl ImageSink for FileSink {
     fn reserve_head(&mut self, length: u64) -> io::Result<()> {
         // A hole, so that a resumed file is never shorter than its checkpoint.
-        self.file.set_len(length)?;
+        self.file.file().set_len(length)?;
         self.position = length;
         Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write(bytes)?;
+        self.cached_bytes += self.file.write_all_at(bytes, self.position)? as u64;
         self.position += bytes.len() as u64;
-        Ok(())
+        self.write_back_early()
     }
 
     fn position(&self) -> u64 {
@@ -148,7 +93,7 @@ impl ImageSink for FileSink {
     fn sync(&mut self) -> io::Result<()> {
         self.wait_for_writeback()?;
         self.cached_bytes = 0;
-        self.file.sync_all()
+        self.file.file().sync_all()
     }
 
     fn finish(&mut self, head: &[u8]) -> io::Result<()> {
@@ -156,14 +101,15 @@ impl ImageSink for FileSink {
         if head.is_empty() {
             return Ok(());
         }
-        self.turn_direct(false)?;
         self.file.write_all_at(head, 0)?;
-        self.file.sync_all()
+        self.file.file().sync_all()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use agent_direct_io::DIRECT_ALIGNMENT;
+
     use super::*;
 
     /// Aligned bytes and others, in turns.
@@ -172,7 +118,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("image");
         let memory: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
-        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        let start = memory.as_ptr().align_offset(DIRECT_ALIGNMENT);
         let mut want = vec![9; 8192];
         let mut sink = FileSink::create(File::create_new(&path).unwrap()).unwrap();
         sink.reserve_head(8192).unwrap();
@@ -201,7 +147,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("image");
         let mut sink = FileSink::create(File::create_new(&path).unwrap()).unwrap();
-        sink.direct = Direct::Refused;
+        sink.file = sink.file.cached();
         let piece = vec![3; 8 << 20];
         for _ in 0..9 {
             sink.append(&piece).unwrap();

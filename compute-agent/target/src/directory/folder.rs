@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::dir::Dir;
@@ -115,15 +114,6 @@ impl Folder {
         Ok((file, metadata.len()))
     }
 
-    /// The same file past the page cache; none where that cannot be.
-    pub(super) fn open_direct(&self, name: &str, file: &File) -> Option<File> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_DIRECT;
-        let direct = File::from(openat(&self.0, name, flags, Mode::empty()).ok()?);
-        let inode = |file: &File| file.metadata().map(|metadata| metadata.ino()).ok();
-        // Another may have taken its place in between.
-        (inode(&direct)? == inode(file)?).then_some(direct)
-    }
-
     /// Makes a file that must not exist.
     pub(super) fn create_file(&self, name: &str) -> io::Result<File> {
         let flags =
@@ -142,12 +132,6 @@ impl Folder {
             ));
         }
         Ok(file)
-    }
-
-    /// The same, past the page cache; fails where the file system has no such thing.
-    pub(super) fn reopen_direct(&self, name: &str) -> io::Result<File> {
-        let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_DIRECT;
-        Ok(openat(&self.0, name, flags, Mode::empty())?.into())
     }
 
     pub(super) fn stat(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Entry>> {

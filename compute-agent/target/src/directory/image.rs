@@ -1,10 +1,9 @@
 //! Images: written under a hidden name beside the final one, renamed when whole.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::unix::fs::MetadataExt;
 
+use agent_direct_io::DirectFile;
 use agent_format::ObjectName;
 use agent_qcow2::{FileSink, ImageSink, ReadAt};
 
@@ -102,58 +101,38 @@ impl ImageSink for Sink {
     }
 }
 
-/// What direct I/O wants of addresses, offsets and lengths.
-const ALIGNMENT: usize = 4096;
 /// Tables and other small things may well be in the page cache.
 const LARGE_BYTES: usize = 256 << 10;
 
-/// Reads an object; large pieces that are aligned past the page cache, where the file system takes it.
+/// Reads an object; large pieces past the page cache.
 pub(super) struct Reader {
-    file: (File, u64),
-    direct: Option<File>,
-    is_refused: AtomicBool,
+    file: DirectFile,
+    size_bytes: u64,
     name: ObjectName,
 }
 
 impl Reader {
     pub(super) fn open(folder: &Folder, file: &str, name: &ObjectName) -> io::Result<Self> {
-        let opened = folder.open_file(file)?;
-        let direct = folder.open_direct(file, &opened.0);
+        let (file, size_bytes) = folder.open_file(file)?;
         Ok(Self {
-            file: opened,
-            direct,
-            is_refused: AtomicBool::new(false),
+            file: DirectFile::for_reading(file).from_length(LARGE_BYTES),
+            size_bytes,
             name: name.clone(),
         })
-    }
-
-    /// False where it cannot be: the other way tells what is wrong.
-    fn read_direct(&self, buffer: &mut [u8], offset: u64) -> bool {
-        let fits = buffer.len() >= LARGE_BYTES
-            && buffer.as_ptr().align_offset(ALIGNMENT) == 0
-            && buffer.len().is_multiple_of(ALIGNMENT)
-            && offset.is_multiple_of(ALIGNMENT as u64);
-        let is_refused = self.is_refused.load(Ordering::Relaxed);
-        let Some(direct) = self.direct.as_ref().filter(|_| fits && !is_refused) else {
-            return false;
-        };
-        let is_read = FileExt::read_exact_at(direct, buffer, offset).is_ok();
-        self.is_refused.fetch_or(!is_read, Ordering::Relaxed);
-        is_read
     }
 }
 
 impl ReadAt for Reader {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        if self.read_direct(buffer, offset) {
-            return Ok(());
-        }
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(|error| annotated("read", self.name.as_str(), error))
+        let end = offset.checked_add(buffer.len() as u64);
+        let read = match end.filter(|end| *end <= self.size_bytes) {
+            Some(_) => self.file.read_exact_at(buffer, offset),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        read.map_err(|error| annotated("read", self.name.as_str(), error))
     }
 
     fn size_bytes(&self) -> u64 {
-        self.file.size_bytes()
+        self.size_bytes
     }
 }

@@ -1,25 +1,21 @@
 //! Images changed where they lie.
 //!
-//! Long pieces go past the page cache where the file system takes that, as those of a new image do:
-//! growing a file through the cache costs more than the disk needs. Not over NFS, where each such write
-//! would wait for the server's disk.
+//! Long pieces go past the page cache where that can be, as those of a new image do: growing a file through
+//! the cache costs more than the disk needs.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
 
+use agent_direct_io::DirectFile;
 use agent_format::ObjectName;
 use agent_qcow2::ImageUpdate;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
-use nix::sys::statfs::{NFS_SUPER_MAGIC, fstatfs};
 
 use super::folder::Folder;
 use crate::error::annotated;
 
-/// What direct I/O wants of addresses, offsets and lengths.
-const ALIGNMENT: usize = 4096;
 /// Shorter pieces are better written together, later, in the order of the disk.
 const LONG_BYTES: usize = 1 << 20;
 
@@ -32,7 +28,7 @@ pub(super) struct Update {
 impl Update {
     pub(super) fn open(folder: &Folder, file: &str, name: &ObjectName) -> io::Result<Self> {
         Ok(Self {
-            file: FileUpdate::new(folder.reopen_file(file)?, folder.reopen_direct(file))?,
+            file: FileUpdate::new(folder.reopen_file(file)?)?,
             name: name.clone(),
         })
     }
@@ -74,45 +70,19 @@ impl ImageUpdate for Update {
 }
 
 struct FileUpdate {
-    file: File,
-    /// The same, past the page cache.
-    direct: Option<File>,
+    file: DirectFile,
     size_bytes: u64,
     can_punch: bool,
 }
 
 impl FileUpdate {
-    /// `direct` may be an error: then all goes through the cache.
-    fn new(file: File, direct: io::Result<File>) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        let is_nfs = fstatfs(&file).is_ok_and(|stat| stat.filesystem_type() == NFS_SUPER_MAGIC);
-        let is_it = |direct: &File| direct.metadata().is_ok_and(|m| m.ino() == metadata.ino());
+    fn new(file: File) -> io::Result<Self> {
+        let size_bytes = file.metadata()?.len();
         Ok(Self {
-            file,
-            direct: direct.ok().filter(|direct| !is_nfs && is_it(direct)),
-            size_bytes: metadata.len(),
+            file: DirectFile::for_writing(file).from_length(LONG_BYTES),
+            size_bytes,
             can_punch: true,
         })
-    }
-
-    fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let fits = bytes.as_ptr().align_offset(ALIGNMENT) == 0
-            && bytes.len().is_multiple_of(ALIGNMENT)
-            && offset.is_multiple_of(ALIGNMENT as u64);
-        if let Some(direct) = self
-            .direct
-            .as_ref()
-            .filter(|_| fits && bytes.len() >= LONG_BYTES)
-        {
-            match direct.write_all_at(bytes, offset) {
-                // Some file systems take the flag and then not the write.
-                Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
-                    self.direct = None;
-                }
-                written => return written,
-            }
-        }
-        self.file.write_all_at(bytes, offset)
     }
 }
 
@@ -122,13 +92,13 @@ impl ImageUpdate for FileUpdate {
     }
 
     fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.write(bytes, offset)?;
+        self.file.write_all_at(bytes, offset)?;
         self.size_bytes = self.size_bytes.max(offset + bytes.len() as u64);
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_all()
+        self.file.file().sync_all()
     }
 
     fn punch(&mut self, range: Range<u64>) -> io::Result<()> {
@@ -140,7 +110,7 @@ impl ImageUpdate for FileUpdate {
         let out_of_range = |_| io::Error::from(io::ErrorKind::InvalidInput);
         let offset = i64::try_from(range.start).map_err(out_of_range)?;
         let length = i64::try_from(end - range.start).map_err(out_of_range)?;
-        match fallocate(&self.file, mode, offset, length) {
+        match fallocate(self.file.file(), mode, offset, length) {
             Ok(()) => Ok(()),
             // Many file systems cannot (NFS before 4.2 among them); it is asked once.
             Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {
@@ -153,7 +123,7 @@ impl ImageUpdate for FileUpdate {
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
         if length < self.size_bytes {
-            self.file.set_len(length)?;
+            self.file.file().set_len(length)?;
             self.size_bytes = length;
         }
         Ok(())
@@ -166,11 +136,11 @@ impl ImageUpdate for FileUpdate {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::MetadataExt;
 
-    fn new(file: File) -> FileUpdate {
-        FileUpdate::new(file, Err(io::ErrorKind::Unsupported.into())).unwrap()
-    }
+    use agent_direct_io::DIRECT_ALIGNMENT;
+
+    use super::*;
 
     #[test]
     fn pieces_of_any_length_and_place_are_where_they_belong() {
@@ -180,7 +150,7 @@ mod tests {
         let name = ObjectName::new("image").unwrap();
         let mut update = Update::open(&root, "image", &name).unwrap();
         let memory: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 251) as u8).collect();
-        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        let start = memory.as_ptr().align_offset(DIRECT_ALIGNMENT);
         let mut want = vec![1; 100];
         for (from, length, offset) in [
             (start, 2 << 20, 1 << 20),
@@ -202,7 +172,7 @@ mod tests {
     #[test]
     fn a_punched_range_gives_its_space_back_and_the_rest_stays() {
         let file = tempfile::tempfile().unwrap();
-        let mut update = new(file.try_clone().unwrap());
+        let mut update = FileUpdate::new(file.try_clone().unwrap()).unwrap();
         update.write_all_at(&[7; 3 << 16], 0).unwrap();
         update.sync().unwrap();
         let before = file.metadata().unwrap().blocks();
@@ -218,7 +188,7 @@ mod tests {
 
     #[test]
     fn it_knows_its_length() {
-        let mut update = new(tempfile::tempfile().unwrap());
+        let mut update = FileUpdate::new(tempfile::tempfile().unwrap()).unwrap();
         update.write_all_at(&[1; 10], 90).unwrap();
         assert_eq!(update.size_bytes(), 100);
         update.cut(200).unwrap();

@@ -12,12 +12,11 @@ use std::{
 
 use memmap2::{Advice, MmapMut};
 
+use crate::DIRECT_ALIGNMENT;
+
 /// From so many bytes on, a huge page is not wasted on a buffer.
 const LARGE_BYTES: usize = 1 << 20;
 const HUGE_PAGE_BYTES: usize = 2 << 20;
-
-/// What direct I/O wants of addresses, offsets and lengths, on every device we know.
-pub const DIRECT_ALIGNMENT: usize = 4096;
 
 /// Bytes in memory of their own; those of a pool begin at a multiple of [`DIRECT_ALIGNMENT`].
 pub struct Buffer {

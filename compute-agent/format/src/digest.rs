@@ -1,6 +1,7 @@
 //! Checksums: BLAKE3, written as 64 hexadecimal digits in JSON.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -28,6 +29,12 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(blake3::hash(bytes))
+    }
+
+    /// The digest of all that can be read.
+    pub fn of_reader(reader: impl io::Read) -> io::Result<Self> {
+        let mut hasher = blake3::Hasher::new();
+        Ok(Self(hasher.update_reader(reader)?.finalize()))
     }
 
     /// The digest that the index holds for a cluster: a last cluster that the disk ends in is

@@ -18,7 +18,8 @@ pub enum Command {
     /// Restore a disk; every byte is verified before it is written
     #[command(after_help = RESTORE_HELP)]
     Restore(RestoreArguments),
-    /// Verify backups: every byte of a point, of all points of a name, or of a whole target
+    /// Verify backups: every byte of a point, of all points of a name, or of a whole target; of the latter two
+    /// also what lies there and is part of no backup
     #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArguments),
     /// Let the oldest points go; what later ones need of them is merged into those
@@ -107,7 +108,7 @@ pub struct BackupArguments {
     #[arg(long, value_name = "STATE", conflicts_with = "changed")]
     pub since: Option<String>,
     /// Store only these extents, all that changed since the newest backup of this name: lines of
-    /// `OFFSET LENGTH` in bytes. Nobody checks that nothing else changed
+    /// `OFFSET LENGTH` in bytes, ascending; may be a pipe. Nobody checks that nothing else changed
     #[arg(long, value_name = "FILE")]
     pub changed: Option<PathBuf>,
     /// What to do with data

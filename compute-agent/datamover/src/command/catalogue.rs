@@ -3,7 +3,7 @@
 use agent_format::layout::{SnapshotFile, SnapshotFolder, WorkloadFile, WorkloadFolder};
 use agent_format::manifest::{DiskEntry, Manifest};
 use agent_format::{ObjectName, SnapshotId, WorkloadId};
-use agent_target::{ErrorKind, Target};
+use agent_target::{ErrorKind, ObjectStat, Target};
 use serde::Deserialize;
 use services_foundation::error_chain::ErrorChain;
 
@@ -38,6 +38,8 @@ pub(super) struct Points {
     pub(super) points: Vec<Point>,
     /// Manifests that cannot be used, and why.
     pub(super) damaged: Vec<(ObjectName, String)>,
+    /// All that lies in the workload's folder.
+    pub(super) objects: Vec<ObjectStat>,
     /// Of points that are being merged away: no backups any more, but others may build upon them.
     pub(super) withdrawn: Vec<Manifest>,
 }
@@ -130,7 +132,7 @@ pub(super) fn points(target: &dyn Target, workload: Workload) -> Result<Points, 
     let objects = target.list(Some(&folder));
     let objects = objects.map_err(failed("list the backups"))?;
     let (mut points, mut damaged, mut withdrawn) = (Vec::new(), Vec::new(), Vec::new());
-    for object in objects {
+    for object in &objects {
         let Some((workload_id, Some(snapshot_id))) = ids_in(&object.name) else {
             continue;
         };
@@ -155,7 +157,7 @@ pub(super) fn points(target: &dyn Target, workload: Workload) -> Result<Points, 
                     manifest,
                 });
             }
-            Err(why) => damaged.push((object.name, why)),
+            Err(why) => damaged.push((object.name.clone(), why)),
         }
     }
     points.sort_by_key(|point| (point.manifest.created_at, point.manifest.snapshot_id));
@@ -168,6 +170,7 @@ pub(super) fn points(target: &dyn Target, workload: Workload) -> Result<Points, 
         workload,
         points,
         damaged,
+        objects,
         withdrawn,
     })
 }

@@ -1,11 +1,13 @@
 //! `verify`: every byte of the backups against what was written.
 
+mod unreferenced;
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use agent_format::manifest::ObjectRecord;
 use agent_format::{Digest, ObjectName};
-use agent_target::ErrorKind;
+use agent_target::{ErrorKind, ObjectStat};
 use serde_json::{Value, json};
 use services_foundation::error_chain::ErrorChain;
 
@@ -26,6 +28,7 @@ pub(super) fn run(session: &Session<'_>, arguments: &VerifyArguments) -> Result<
         verified_bytes: 0,
         damage_count: 0,
         damage: Vec::new(),
+        unreferenced: Vec::new(),
     };
     match &arguments.point {
         None => {
@@ -54,7 +57,12 @@ struct Scrub<'a> {
     verified_bytes: u64,
     damage_count: u64,
     damage: Vec<Found>,
+    /// Not part of any backup.
+    unreferenced: Vec<ObjectStat>,
 }
+
+/// So many are named; of the others it is said how many there are.
+const NAMED_UNREFERENCED: usize = 20;
 
 /// Something that is damaged.
 struct Found {
@@ -81,6 +89,8 @@ impl Scrub<'_> {
         for (name, why) in &points.damaged {
             self.found(name.as_str(), None, why.clone());
         }
+        self.unreferenced
+            .extend(unreferenced::among(points).cloned());
         points
             .points
             .iter()
@@ -180,6 +190,26 @@ impl Scrub<'_> {
         });
     }
 
+    fn unreferenced_lines(&self) -> String {
+        let count = self.unreferenced.len();
+        if count == 0 {
+            return String::new();
+        }
+        let bytes = self.unreferenced.iter().map(|object| object.size_bytes);
+        let mut lines = format!(
+            "\n{count} objects ({}) are part of no backup: one is being written or removed now, or was interrupted",
+            size(bytes.sum())
+        );
+        for object in self.unreferenced.iter().take(NAMED_UNREFERENCED) {
+            lines += &format!("\n  {} ({})", object.name, size(object.size_bytes));
+        }
+        let unnamed = count.saturating_sub(NAMED_UNREFERENCED);
+        if unnamed > 0 {
+            lines += &format!("\n  and {unnamed} more");
+        }
+        lines
+    }
+
     fn tell(&self, began: Instant) -> Result<(), CommandError> {
         let seconds = began.elapsed().as_secs_f64();
         let mut human = format!(
@@ -200,12 +230,18 @@ impl Scrub<'_> {
                 human += &format!("\n  and {unnamed} more");
             }
         }
+        human += &self.unreferenced_lines();
+        let unreferenced = self
+            .unreferenced
+            .iter()
+            .map(|object| json!({ "object": object.name, "size_bytes": object.size_bytes }));
         let json = json!({
             "points": self.points,
             "images": self.seen.len(),
             "bytes_verified": self.verified_bytes,
             "damage_count": self.damage_count,
             "damage": self.damage.iter().map(Found::json).collect::<Vec<_>>(),
+            "unreferenced": unreferenced.collect::<Vec<_>>(),
             "seconds": seconds,
         });
         self.session.tell(&human, &json)?;

@@ -69,7 +69,11 @@ impl Journal {
             fs::rename(&new, path)?;
             File::open(&self.folder)?.sync_all()
         };
-        write_new().map_err(failed("write", path))
+        write_new().map_err(|error| {
+            // Whatever of it is there is written over by the next one.
+            let _no_matter = fs::remove_file(&new);
+            failed("write", path)(error)
+        })
     }
 
     /// A file of this entry beside its JSON.

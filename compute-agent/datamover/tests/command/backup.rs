@@ -1,4 +1,7 @@
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 use crate::shell::{C, Shell, noise};
 
@@ -87,6 +90,40 @@ fn only_what_changed_is_stored_however_it_is_known() {
     shell.write("list", b"");
     let nothing = shell.json("backup disk t --name list --changed list");
     assert_eq!(nothing["bytes_read"], 0);
+}
+
+#[test]
+fn a_list_of_what_changed_may_come_through_a_pipe_and_must_ascend() {
+    let shell = Shell::new();
+    shell.write("disk", &noise(40 * C, 1));
+    shell.json("backup disk t --name web");
+    shell.write("list", b"65536 1\n# a comment\n4096 1\n");
+    let told = shell.fails("backup disk t --name web --changed list", 1);
+    assert!(
+        told.contains("line 3") && told.contains("sort -n"),
+        "{told}"
+    );
+    let mut command = shell.command("backup disk t --name web --changed /dev/stdin --json");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let list: String = (0..20).map(|n| format!("{} {C}\n", 2 * n * C)).collect();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(list.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(made["bytes_read"], 20 * C);
+    // Neither list is kept.
+    let left = std::fs::read_dir(shell.path("state/transfers")).unwrap();
+    let left: Vec<_> = left.map(|file| file.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

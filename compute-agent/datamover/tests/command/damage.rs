@@ -147,3 +147,27 @@ fn a_description_that_was_changed_is_found() {
     fs::write(&path, bytes).unwrap();
     assert!(shell.fails("verify t", 3).contains("disk_db"));
 }
+
+#[test]
+fn what_is_part_of_no_backup_is_told_and_is_no_damage() {
+    let shell = two_points("none");
+    let none = shell.json("verify t");
+    assert_eq!(none["unreferenced"].as_array().unwrap().len(), 0, "{none}");
+    let image = shell.path("t").join(shell.image("web@one"));
+    let stray = image.with_file_name("stray");
+    fs::write(&stray, [1; 2000]).unwrap();
+    let found = &shell.json("verify t web")["unreferenced"];
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found[0]["size_bytes"], 2000);
+    let name = found[0]["object"].as_str().unwrap();
+    assert_eq!(shell.path("t").join(name), stray);
+    let output = shell.run("verify t");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(name));
+    // Of a point alone nothing else is asked.
+    let one = shell.json("verify t web@two");
+    assert_eq!(one["unreferenced"].as_array().unwrap().len(), 0);
+    // Nobody can say what belongs to a manifest that cannot be read.
+    let manifest = image.ancestors().nth(3).unwrap().join("manifest.json");
+    fs::write(manifest, b"{").unwrap();
+    assert!(!shell.fails("verify t", 3).contains("part of no backup"));
+}

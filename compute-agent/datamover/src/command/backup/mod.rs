@@ -42,7 +42,7 @@ pub(super) fn run(session: &Session<'_>, arguments: &BackupArguments) -> Result<
     let key = Unfinished::key(&session.identity, &arguments.name);
     let _lock = session.lock(key, &format!("a backup of {:?}", arguments.name))?;
     let source = Source::open(session, arguments)?;
-    let asked = ask(session, arguments, &points, &source)?;
+    let asked = ask(session, key, arguments, &points, &source)?;
     let (unfinished, is_resumed) = begin(session, key, asked, &points)?;
     check_point_is_new(arguments, &points)?;
     let folder = folder_of(&points.workload, &unfinished);
@@ -62,7 +62,7 @@ pub(super) fn run(session: &Session<'_>, arguments: &BackupArguments) -> Result<
         facts: &facts,
     };
     publish::publish(session.target.as_ref(), &made)?;
-    Unfinished::forget(session, key)?;
+    Unfinished::forget_with_list(session, key)?;
     for warning in &facts.warnings {
         session.warn(warning);
     }
@@ -137,6 +137,7 @@ impl Source {
 /// All that decides what the image will be.
 fn ask(
     session: &Session<'_>,
+    key: Uuid,
     arguments: &BackupArguments,
     points: &Points,
     source: &Source,
@@ -186,7 +187,7 @@ fn ask(
         backing,
         since,
         changed: match &arguments.changed {
-            Some(path) => Some(changed::read(path, source.size_bytes)?),
+            Some(path) => Some(changed::keep(session, key, path, source.size_bytes)?),
             None => None,
         },
     })
@@ -286,8 +287,9 @@ fn back_it_up(
     if source.size_bytes == 0 {
         disk = Box::new(empty::EmptyDisk::of(LEAST_BYTES));
     }
-    if let Some(extents) = &unfinished.asked.changed {
-        disk = Box::new(changed::Listed::new(disk, extents.clone()));
+    if unfinished.asked.changed.is_some() {
+        let list = changed::path_of(&session.host.journal, key);
+        disk = Box::new(changed::Listed::new(disk, list));
     }
     let save = |work| {
         let mut now = unfinished.clone();
@@ -314,7 +316,7 @@ fn back_it_up(
             snapshot_id: unfinished.snapshot_id,
         };
         let dropped = Unfinished::drop_from(session, &folder);
-        if let Err(left) = dropped.and_then(|()| Unfinished::forget(session, key)) {
+        if let Err(left) = dropped.and_then(|()| Unfinished::forget_with_list(session, key)) {
             session.warn(&format!("something is left on the target: {left}"));
         }
     }

@@ -4,12 +4,12 @@ use std::io::ErrorKind;
 
 use agent_contract::{ImageCompression, TransferId};
 use agent_format::layout::SnapshotFolder;
-use agent_format::{ObjectName, SnapshotId};
+use agent_format::{Digest, ObjectName, SnapshotId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::changed::Listing;
+use super::changed;
 use crate::command::error::{CommandError, io, target};
 use crate::command::session::Session;
 use crate::transfer::Work;
@@ -34,7 +34,8 @@ pub(super) struct Asked {
     pub(super) point: Option<String>,
     pub(super) backing: Option<ObjectName>,
     pub(super) since: Option<String>,
-    pub(super) changed: Option<Listing>,
+    /// The list of what changed, which is kept beside.
+    pub(super) changed: Option<Digest>,
 }
 
 impl Unfinished {
@@ -71,6 +72,13 @@ impl Unfinished {
         let plan = session.host.plan_path(TransferId(key));
         session.host.journal.remove_file(&plan)?;
         Ok(session.host.journal.remove(key)?)
+    }
+
+    /// Nor is there any use for the list of what changed.
+    pub(super) fn forget_with_list(session: &Session<'_>, key: Uuid) -> Result<(), CommandError> {
+        let list = changed::path_of(&session.host.journal, key);
+        session.host.journal.remove_file(&list)?;
+        Self::forget(session, key)
     }
 
     /// Removes what an unfinished backup wrote; it has no manifest, so nobody sees it.

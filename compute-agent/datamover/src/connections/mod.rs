@@ -21,6 +21,7 @@ mod share;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use agent_blocks::ErrorKind;
 use agent_contract::{
@@ -35,6 +36,9 @@ use crate::refused::{by_journal, by_storage, conflict, invalid, older_claim};
 
 /// A closed connection is remembered for who asks again.
 const KEPT: TimeDelta = TimeDelta::days(1);
+/// What Cinder must know of a host changes seldom. A busy host may be slower to find it out than anybody
+/// waits: who asks again gets what was found meanwhile, instead of making the host busier.
+const CONNECTOR_HOLDS: Duration = Duration::from_secs(60);
 
 /// All connections of this host. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +49,8 @@ struct Shared {
     blocks: agent_blocks::Settings,
     journal: Journal,
     entries: Mutex<BTreeMap<ConnectionId, Known>>,
+    /// Locked while os-brick finds it out.
+    connector: Mutex<Option<(Instant, Connector)>>,
 }
 
 /// Locked while os-brick is at work.
@@ -80,13 +86,24 @@ impl Connections {
             blocks,
             journal,
             entries: Mutex::new(entries),
+            connector: Mutex::new(None),
         })))
     }
 
     /// What Cinder must know of this host.
     pub(crate) fn connector(&self) -> Result<Connector, Refusal> {
+        let known = self.0.connector.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, connector)) = &*known
+            && at.elapsed() < CONNECTOR_HOLDS
+        {
+            return Ok(connector.clone());
+        }
         let connector = self.0.brick.connector();
-        connector.map(Connector).map_err(|error| by_storage(&error))
+        let connector = connector.map_err(|error| by_storage(&error))?;
+        let connector = Connector(connector);
+        *known = Some((Instant::now(), connector.clone()));
+        Ok(connector)
     }
 
     /// Connects, or tells of what is connected.

@@ -5,7 +5,10 @@ question=$(cat)
 verb=$(printf %s "$question" | sed -n 's/.*"verb":"\([a-z]*\)".*/\1/p')
 echo "$verb" >>asked
 case $verb in
-connector) echo '{"connector": {"host": "compute1", "initiator": "iqn.2026-11.test:1"}}' ;;
+connector)
+    while [ -e slow ]; do sleep 0.05; done
+    echo '{"connector": {"host": "compute1", "initiator": "iqn.2026-11.test:1"}}'
+    ;;
 connect)
     [ -e hang ] && sleep 60
     if [ -e refuse ]; then

@@ -133,6 +133,22 @@ fn assert_no_secret(datamover: &Datamover) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_again_while_a_host_is_looked_at_does_not_have_it_looked_at_again() {
+    let datamover = with_stand_in().await;
+    set(&datamover, "slow", true);
+    let question = Question::Connector {};
+    let impatient = Duration::from_millis(300);
+    let asked_first = datamover.client.ask("compute1", &question, impatient);
+    asked_first.await.unwrap_err();
+    let answers = async { tokio::join!(datamover.ask(question.clone()), datamover.ask(question)) };
+    let release = async { set(&datamover, "slow", false) };
+    let ((one, two), ()) = tokio::join!(answers, release);
+    assert!(matches!(&one, Answer::Connector(_)), "{one:?}");
+    assert_eq!(one, two);
+    assert_eq!(asked(&datamover), ["connector"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_volume_is_connected_once_read_written_and_disconnected() {
     let datamover = with_stand_in().await;
     let Answer::Connector(connector) = datamover.ask(Question::Connector {}).await else {

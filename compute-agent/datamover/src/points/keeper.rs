@@ -15,6 +15,8 @@ use super::{Points, Shared};
 const TICK: Duration = Duration::from_secs(2);
 /// What could not be ended is tried again so often.
 const TICKS_BETWEEN_TRIES: u32 = 30;
+/// Whether servers still exist is asked so often, and when the program starts.
+const TICKS_BETWEEN_LOOKS: u32 = 1800;
 
 impl Points {
     /// From a thread of its own, for as long as the points live.
@@ -67,7 +69,12 @@ impl Points {
 fn watch(shared: &Weak<Shared>) {
     let mut ticks: u32 = 0;
     while let Some(shared) = shared.upgrade() {
-        Points(shared).tick(ticks.is_multiple_of(TICKS_BETWEEN_TRIES));
+        let points = Points(shared);
+        points.tick(ticks.is_multiple_of(TICKS_BETWEEN_TRIES));
+        if ticks.is_multiple_of(TICKS_BETWEEN_LOOKS) {
+            points.forget_deleted();
+        }
+        drop(points);
         ticks = ticks.wrapping_add(1);
         std::thread::sleep(TICK);
     }

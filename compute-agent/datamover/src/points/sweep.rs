@@ -44,6 +44,20 @@ impl Points {
         failed
     }
 
+    /// Forgets the records of servers that are no longer here: nobody will ask for another point of them.
+    /// Nova undefines a guest for a moment at times; its newest record is adopted again by the next point.
+    pub(super) fn forget_deleted(&self) {
+        let known = self.0.ledgers.load::<Ledger>();
+        let known = known.inspect_err(|error| tracing::warn!("{}", ErrorChain(error)));
+        for (id, _) in known.unwrap_or_default() {
+            let domain = self.0.servers.libvirt.domain(&id.to_string());
+            let is_gone = domain.is_err_and(|error| error.kind() == ErrorKind::NotFound);
+            if is_gone && let Err(error) = self.0.ledgers.remove(id) {
+                tracing::warn!("{}", ErrorChain(&error));
+            }
+        }
+    }
+
     fn remove(&self, guest: &str, domain: &Domain, mark: &Mark) -> Result<(), BlocksError> {
         let disk = domain.disk(&mark.device);
         let Some(DomainStorage::File {

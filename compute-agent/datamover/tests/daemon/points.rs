@@ -513,6 +513,32 @@ async fn a_point_that_nobody_ends_is_ended_and_none_begins_without_room() {
     assert!(refused.message.contains("bytes free"), "{refused}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab"]
+async fn what_is_known_of_the_bitmaps_of_a_deleted_server_is_forgotten() {
+    let mut host = Host::new("").await;
+    host.guest.start();
+    let one = host.take(None).await;
+    host.end(one.id, true).await;
+    let file = host.guest.id.to_string() + ".json";
+    let known = host.datamover.path("state/marks").join(file);
+    host.datamover.end(Signal::SIGTERM);
+    host.datamover.start_again().await;
+    let two = host.take(Some(&one)).await;
+    assert_eq!(taken(&two, "vda").changes_unknown, None);
+    host.end(two.id, true).await;
+    assert!(known.exists());
+    host.guest.stop();
+    host.guest.undefine();
+    host.datamover.end(Signal::SIGTERM);
+    host.datamover.start_again().await;
+    let limit = Instant::now() + LIMIT;
+    while known.exists() {
+        assert!(Instant::now() < limit, "{}", host.datamover.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// An image in the pool of Nova's disks, gone with this value.
 struct RbdDisk(String);
 

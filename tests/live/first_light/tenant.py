@@ -75,9 +75,11 @@ class Tenant:
         until("servers to be gone", 120, lambda: not list(nova.servers()))
 
     def lose_volumes(self):
-        """Snapshots first: Cinder keeps a volume that has some."""
+        """Snapshots first: Cinder keeps a volume that has some. A deletion that failed is asked for again, which an admin must allow."""
         cinder = self.cloud.block_storage
         for snapshot in list(cinder.snapshots()):
+            if snapshot.status == "error_deleting":
+                self.admin.block_storage.post(f"/snapshots/{snapshot.id}/action", json={"os-reset_status": {"status": "error"}}).raise_for_status()
             cinder.delete_snapshot(snapshot)
         until("volume snapshots to be gone", 120, lambda: not list(cinder.snapshots()))
         for volume in list(cinder.volumes()):

@@ -1,12 +1,10 @@
-"""The disks of a server as libvirt has them, and what Ceph has of ours on those that Nova keeps."""
+"""The disks of a server as libvirt has them."""
 import subprocess
 import xml.etree.ElementTree as xml
 
 import storage
 import tenant  # noqa: F401  (puts the lab's guest.py on the path)
 from guest import VIRSH, domain_of, sh
-
-POOL = "vms"
 
 
 def of_server(server_id):
@@ -23,13 +21,7 @@ def qemu_name(source):
 
 
 def equals(image, disk):
-    """Does the chain of this image hold the very bytes of a disk that nobody writes to? Returns (yes, what qemu-img said)."""
+    """Does the chain of this image hold the very bytes of a disk that nobody writes to, though its guest may run?
+    Returns (yes, what qemu-img said)."""
     run = subprocess.run(["qemu-img", "compare", "-U", "-f", "qcow2", "-F", disk[0], str(image), disk[1]], capture_output=True, text=True)
     return run.returncode == 0, (run.stdout + run.stderr).strip()
-
-
-def foreign_snapshots(server_id):
-    """RBD snapshots on the disks that Nova keeps: Nova could not delete the server."""
-    images = sh(*storage.RBD, "ls", POOL).split()
-    return [line for image in images if image.startswith(server_id)
-            for line in sh(*storage.RBD, "snap", "ls", f"{POOL}/{image}").splitlines()[1:]]

@@ -88,13 +88,17 @@ pub struct Faults {
 struct State {
     rules: Vec<Rule>,
     calls: u64,
+    struck: u64,
     hanging: u64,
 }
 
 impl Faults {
     /// Replaces the rules.
     pub fn set(&self, rules: impl IntoIterator<Item = Rule>) {
-        self.lock().rules = rules.into_iter().collect();
+        let mut state = self.lock();
+        state.rules = rules.into_iter().collect();
+        state.struck = 0;
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -106,6 +110,11 @@ impl Faults {
     /// Calls so far, those that failed included.
     pub fn calls(&self) -> u64 {
         self.lock().calls
+    }
+
+    /// Calls that a rule has made fail or hang since the rules were set.
+    pub fn struck(&self) -> u64 {
+        self.lock().struck
     }
 
     /// Calls that hang now.
@@ -128,7 +137,9 @@ impl Faults {
                 rule.after -= 1;
                 return Ok(());
             }
-            match rule.effect {
+            let effect = rule.effect;
+            state.struck += 1;
+            match effect {
                 Effect::Fail(errno) => return Err(errno),
                 Effect::Hang => {
                     state.hanging += 1;

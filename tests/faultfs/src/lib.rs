@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub use faults::{Call, Effect, Faults, Rule};
 use filesystem::PassThrough;
+pub use fuser::Errno;
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 
 /// Threads that answer: a call that hangs must not keep others from hanging too.

@@ -50,6 +50,46 @@ fn it_keeps_the_contract() {
 }
 
 #[test]
+fn what_killed_writers_of_an_object_have_left_goes_with_the_next_one() {
+    let (folder, target) = target();
+    let path = |file: &str| folder.path().join("w").join(file);
+    target.put_object(&name("w/o"), b"1").unwrap();
+    let others = [
+        ".o.p.1-2-3.tmp",
+        ".p.1-2-3.tmp",
+        ".o.tmp",
+        ".o.1-2.tmp",
+        ".o.partial",
+    ];
+    for file in others.iter().chain(&[".o.1-2-3.tmp", ".o.4-5-6.tmp"]) {
+        fs::write(path(file), b"half").unwrap();
+    }
+    target.put_object(&name("w/o"), b"2").unwrap();
+    assert_eq!(target.get_object(&name("w/o"), 9).unwrap(), b"2");
+    assert!(!path(".o.1-2-3.tmp").exists() && !path(".o.4-5-6.tmp").exists());
+    for other in others {
+        assert!(path(other).exists(), "{other}");
+    }
+}
+
+#[test]
+fn several_writers_of_one_object_come_to_their_end() {
+    let (_folder, target) = target();
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let target = &target;
+            scope.spawn(move || {
+                for _ in 0..25 {
+                    target.put_object(&name("w/o"), &[writer; 100]).unwrap();
+                }
+            });
+        }
+    });
+    let bytes = target.get_object(&name("w/o"), 100).unwrap();
+    assert!(bytes.len() == 100 && bytes.iter().all(|byte| *byte == bytes[0]));
+}
+
+#[test]
 fn a_share_that_is_not_mounted_is_never_written_to() {
     let mount_point = tempfile::tempdir().unwrap();
     let target = DirectoryTarget::new(mount_point.path());

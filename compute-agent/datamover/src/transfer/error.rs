@@ -114,7 +114,11 @@ impl JobError {
                 _ => true,
             },
             Self::Target { source, .. } => source.kind == TargetKind::Corrupt,
-            Self::Merge(MergeError::Header { .. } | MergeError::Damaged { .. }) => true,
+            Self::Merge(MergeError::Header { source, .. }) => match source {
+                HeaderError::Io { .. } => self.target_kind() == Some(TargetKind::Corrupt),
+                _ => true,
+            },
+            Self::Merge(MergeError::Damaged { .. }) => true,
             Self::MergeIndexes { source, .. } => matches!(
                 source,
                 IndexMergeError::Mismatch | IndexMergeError::Damaged { .. }

@@ -254,6 +254,12 @@ impl Points {
         self.points.last()
     }
 
+    /// The point of a snapshot.
+    pub(super) fn by_id(&self, id: SnapshotId) -> Option<&Point> {
+        let mut points = self.points.iter();
+        points.find(|point| point.manifest.snapshot_id == id)
+    }
+
     /// The point that is meant; the newest if none was named.
     pub(super) fn find(&self, spec: &PointSpec) -> Result<&Point, CommandError> {
         let missing = |point: &str| {

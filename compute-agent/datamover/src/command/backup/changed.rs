@@ -59,6 +59,12 @@ pub(super) fn keep(
     digest.map_err(io(format!("read {}", kept.display())))
 }
 
+/// Nothing is to be resumed any more that needs it.
+pub(super) fn forget(session: &Session<'_>, key: Uuid) -> Result<(), CommandError> {
+    let journal = &session.host.journal;
+    Ok(journal.remove_file(&path_of(journal, key))?)
+}
+
 #[derive(Debug)]
 enum Trouble {
     Reading(io::Error),

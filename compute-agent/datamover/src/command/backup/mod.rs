@@ -19,6 +19,7 @@ use agent_format::layout::{DiskName, SnapshotFolder};
 use agent_format::{DiskSnapshotId, ObjectName, ResourceId, SnapshotId, VmId};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::json;
+use services_foundation::error_chain::ErrorChain;
 use unfinished::{Asked, Unfinished};
 use uuid::Uuid;
 
@@ -44,11 +45,14 @@ pub(super) fn run(session: &Session<'_>, arguments: &BackupArguments) -> Result<
     let source = Source::open(session, arguments)?;
     let asked = ask(session, key, arguments, &points, &source)?;
     let (unfinished, is_resumed) = begin(session, key, asked, &points)?;
-    check_point_is_new(arguments, &points)?;
     let folder = folder_of(&points.workload, &unfinished);
     let image = image_of(&folder);
     let job = job_of(session, &unfinished, &image);
-    let (facts, read_bytes) = back_it_up(session, key, &unfinished, &job, source, arguments)?;
+    let published = points.by_id(unfinished.snapshot_id);
+    let (facts, read_bytes) = match published {
+        Some(point) => (publish::again(session.target.as_ref(), point)?, 0),
+        None => back_it_up(session, key, &unfinished, &job, source, arguments)?,
+    };
     let made = publish::Made {
         folder,
         name: &arguments.name,
@@ -61,8 +65,11 @@ pub(super) fn run(session: &Session<'_>, arguments: &BackupArguments) -> Result<
         created_at: unfinished.created_at,
         facts: &facts,
     };
-    publish::publish(session.target.as_ref(), &made)?;
-    Unfinished::forget_with_list(session, key)?;
+    if published.is_none() {
+        publish::publish(session.target.as_ref(), &made)?;
+    }
+    Unfinished::forget(session, key)?;
+    changed::forget(session, key)?;
     for warning in &facts.warnings {
         session.warn(warning);
     }
@@ -201,17 +208,25 @@ fn begin(
     points: &Points,
 ) -> Result<(Unfinished, bool), CommandError> {
     if let Some(earlier) = Unfinished::load(session, key)? {
-        let id = earlier.snapshot_id;
-        let mut published = points.points.iter().map(|point| point.manifest.snapshot_id);
-        let is_published = published.any(|published| published == id);
-        if !is_published && earlier.asked == asked && asked.identity.is_some() {
-            return Ok((earlier, true));
+        let folder = folder_of(&points.workload, &earlier);
+        // It may have come to its end without being able to say so.
+        let is_published = points.by_id(earlier.snapshot_id).is_some();
+        let is_same = if is_published {
+            earlier.asked.is_asked_again(&asked, &image_of(&folder))
+        } else {
+            earlier.asked == asked
+        };
+        if is_same && asked.identity.is_some() {
+            let is_resumed = earlier.work.is_some();
+            return Ok((earlier, is_resumed));
         }
-        if !is_published {
-            Unfinished::drop_from(session, &folder_of(&points.workload, &earlier))?;
+        if is_published {
+            Unfinished::forget(session, key)?;
+        } else {
+            earlier.drop_all(session, key, &folder)?;
         }
-        Unfinished::forget(session, key)?;
     }
+    check_point_is_new(asked.point.as_deref(), points)?;
     let unfinished = Unfinished {
         asked,
         snapshot_id: SnapshotId(Uuid::new_v4()),
@@ -227,13 +242,13 @@ fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
 
-fn check_point_is_new(arguments: &BackupArguments, points: &Points) -> Result<(), CommandError> {
-    let Some(wanted) = arguments.point.as_deref() else {
+fn check_point_is_new(wanted: Option<&str>, points: &Points) -> Result<(), CommandError> {
+    let Some(wanted) = wanted else {
         return Ok(());
     };
     let mut names = points.points.iter().map(|point| point.name.as_deref());
     if wanted == "latest" || names.any(|name| name == Some(wanted)) {
-        let message = format!("{:?} has a point {wanted:?} already", arguments.name);
+        let message = format!("{:?} has a point {wanted:?} already", points.workload.name);
         return Err(CommandError::Refused(message));
     }
     Ok(())
@@ -315,8 +330,9 @@ fn back_it_up(
             workload_id: workload_of(&arguments.name),
             snapshot_id: unfinished.snapshot_id,
         };
-        let dropped = Unfinished::drop_from(session, &folder);
-        if let Err(left) = dropped.and_then(|()| Unfinished::forget_with_list(session, key)) {
+        let dropped = unfinished.drop_all(session, key, &folder);
+        if let Err(left) = dropped.and_then(|()| changed::forget(session, key)) {
+            let left = ErrorChain(&left);
             session.warn(&format!("something is left on the target: {left}"));
         }
     }

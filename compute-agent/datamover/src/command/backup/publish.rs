@@ -13,6 +13,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::{resource_of, vm_of};
+use crate::command::catalogue::Point;
 use crate::command::error::{CommandError, target as failed};
 
 /// An image that was written.
@@ -63,13 +64,36 @@ pub(super) fn publish(target: &dyn Target, made: &Made<'_>) -> Result<(), Comman
         disks: vec![disk_entry(made)?],
         objects,
     };
+    put_manifest(target, &manifest)
+}
+
+/// What was published by a run that could not say so: perhaps it is not durable yet.
+pub(super) fn again(target: &dyn Target, point: &Point) -> Result<ImageFacts, CommandError> {
+    let disk = point.disk(None)?;
+    put_manifest(target, &point.manifest)?;
+    Ok(ImageFacts {
+        image_size_bytes: disk.image.size_bytes,
+        image_blake3: disk.image.blake3.to_string(),
+        index_size_bytes: disk.index.size_bytes,
+        index_blake3: disk.index.blake3.to_string(),
+        virtual_size_bytes: disk.virtual_size_bytes,
+        cluster_size: disk.cluster_size,
+        data_bytes: disk.data_bytes,
+        zero_bytes: disk.zero_bytes,
+        warnings: Vec::new(),
+    })
+}
+
+fn put_manifest(target: &dyn Target, manifest: &Manifest) -> Result<(), CommandError> {
     let json = manifest.to_vec().map_err(|error| {
         CommandError::Refused(format!("the manifest would not be valid: {error}"))
     })?;
-    let name = made.folder.manifest();
-    target
-        .put_object(&name, &json)
-        .map_err(failed("write the manifest"))
+    let folder = SnapshotFolder {
+        workload_id: manifest.workload_id,
+        snapshot_id: manifest.snapshot_id,
+    };
+    let put = target.put_object(&folder.manifest(), &json);
+    put.map_err(failed("write the manifest"))
 }
 
 /// The snapshot whose folder an image is in.

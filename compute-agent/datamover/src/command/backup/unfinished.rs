@@ -9,7 +9,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::changed;
 use crate::command::error::{CommandError, io, target};
 use crate::command::session::Session;
 use crate::transfer::Work;
@@ -36,6 +35,19 @@ pub(super) struct Asked {
     pub(super) since: Option<String>,
     /// The list of what changed, which is kept beside.
     pub(super) changed: Option<Digest>,
+}
+
+impl Asked {
+    /// Whether `later` asks for this once more, when `image` is what came of it: the newest, and so what
+    /// the next one would build upon.
+    pub(super) fn is_asked_again(&self, later: &Self, image: &ObjectName) -> bool {
+        let mut later = later.clone();
+        if later.backing.as_ref() == Some(image) {
+            later.backing.clone_from(&self.backing);
+            later.since.clone_from(&self.since);
+        }
+        *self == later
+    }
 }
 
 impl Unfinished {
@@ -74,19 +86,21 @@ impl Unfinished {
         Ok(session.host.journal.remove(key)?)
     }
 
-    /// Nor is there any use for the list of what changed.
-    pub(super) fn forget_with_list(session: &Session<'_>, key: Uuid) -> Result<(), CommandError> {
-        let list = changed::path_of(&session.host.journal, key);
-        session.host.journal.remove_file(&list)?;
-        Self::forget(session, key)
-    }
-
-    /// Removes what an unfinished backup wrote; it has no manifest, so nobody sees it.
-    pub(super) fn drop_from(
+    /// Removes what it wrote (it has no manifest, so nobody sees it), and forgets it.
+    pub(super) fn drop_all(
+        &self,
         session: &Session<'_>,
+        key: Uuid,
         folder: &SnapshotFolder,
     ) -> Result<(), CommandError> {
+        // Half of it may be left: whoever comes then begins at the beginning.
+        let anew = Self {
+            work: None,
+            ..self.clone()
+        };
+        anew.save(session, key)?;
         let removed = session.target.delete_folder(&folder.name());
-        removed.map_err(target("remove an unfinished backup"))
+        removed.map_err(target("remove an unfinished backup"))?;
+        Self::forget(session, key)
     }
 }

@@ -1,7 +1,7 @@
 //! `merge`: the oldest points go, what they hold for later ones goes into their successors.
 //!
 //! ```text
-//! withdraw the oldest one's manifest -> its image into its successor's -> the successor's manifest
+//! withdraw the oldest one's manifest -> its image into its successor's, whose manifest follows
 //!   -> the rest of the oldest one's folder
 //! ```
 //! As the service does it. Interrupted, the same command goes on: a manifest that is withdrawn says that
@@ -9,10 +9,10 @@
 
 use std::time::Instant;
 
-use agent_contract::{ImageFacts, MergeJob, TransferJob, TransferOutcome};
+use agent_contract::{MergeJob, TransferJob};
+use agent_format::ObjectName;
 use agent_format::layout::SnapshotFolder;
-use agent_format::manifest::{DiskEntry, Manifest, ObjectRecord, SnapshotType};
-use agent_format::{Digest, ObjectName};
+use agent_format::manifest::{DiskEntry, Manifest};
 use serde_json::json;
 
 use super::arguments::MergeArguments;
@@ -89,15 +89,10 @@ fn finish(session: &Session<'_>, points: &Points, gone: &Manifest) -> Result<(),
     for disk in &gone.disks {
         let builds_on_it = |entry: &&DiskEntry| entry.backing.as_ref() == Some(&disk.image.name);
         let manifests = points.points.iter().map(|point| &point.manifest);
-        let mut successors = manifests
-            .filter_map(|manifest| Some((manifest, manifest.disks.iter().find(builds_on_it)?)));
+        let mut successors = manifests.filter_map(|point| point.disks.iter().find(builds_on_it));
         match (successors.next(), successors.next()) {
             (None, _) => {}
-            (Some((manifest, successor)), None) => {
-                let facts = merge(session, &disk.image.name, &successor.image.name)?;
-                let updated = followed(manifest, successor, disk, gone, &facts)?;
-                put_manifest(session, &updated)?;
-            }
+            (Some(successor), None) => merge(session, &disk.image.name, &successor.image.name)?,
             (Some(_), Some(_)) => {
                 let image = &disk.image.name;
                 let why = format!("several backups build upon image {image}: it stays");
@@ -118,82 +113,17 @@ fn finish(session: &Session<'_>, points: &Points, gone: &Manifest) -> Result<(),
     removed.map_err(failed("remove a merged backup"))
 }
 
+/// The successor's manifest follows.
 fn merge(
     session: &Session<'_>,
     image: &ObjectName,
     successor: &ObjectName,
-) -> Result<ImageFacts, CommandError> {
+) -> Result<(), CommandError> {
     let job = TransferJob::Merge(MergeJob {
         image: session.place_of(image),
         successor: session.place_of(successor),
     });
     let merged = session.carry_out("merge", &job);
-    match merged.map_err(transfer(format!("merge image {image}"), true))? {
-        TransferOutcome::Merged(facts) => Ok(facts),
-        other => Err(CommandError::Refused(format!("a merge ended as {other:?}"))),
-    }
-}
-
-/// The successor's manifest as its image is now.
-fn followed(
-    manifest: &Manifest,
-    successor: &DiskEntry,
-    gone: &DiskEntry,
-    gone_manifest: &Manifest,
-    facts: &ImageFacts,
-) -> Result<Manifest, CommandError> {
-    let record = |of: &ObjectRecord, size_bytes, blake3: &str| {
-        let blake3 = blake3.parse::<Digest>();
-        let blake3 = blake3.map_err(|error| CommandError::Refused(error.to_string()))?;
-        Ok::<_, CommandError>(ObjectRecord {
-            name: of.name.clone(),
-            size_bytes,
-            blake3,
-        })
-    };
-    let entry = DiskEntry {
-        image: record(
-            &successor.image,
-            facts.image_size_bytes,
-            &facts.image_blake3,
-        )?,
-        index: record(
-            &successor.index,
-            facts.index_size_bytes,
-            &facts.index_blake3,
-        )?,
-        backing: gone.backing.clone(),
-        virtual_size_bytes: facts.virtual_size_bytes,
-        cluster_size: facts.cluster_size,
-        data_bytes: facts.data_bytes,
-        zero_bytes: facts.zero_bytes,
-        ..successor.clone()
-    };
-    let mut updated = manifest.clone();
-    for disk in &mut updated.disks {
-        if disk.image.name == entry.image.name {
-            *disk = entry.clone();
-        }
-    }
-    let is_full = updated.disks.iter().all(|disk| disk.backing.is_none());
-    let builds_on_gone = updated.disks.iter().any(|disk| {
-        let mut images = gone_manifest.disks.iter().map(|disk| &disk.image.name);
-        images.any(|image| disk.backing.as_ref() == Some(image))
-    });
-    if is_full {
-        updated.snapshot_type = SnapshotType::Full;
-        updated.previous_snapshot_id = None;
-    } else if !builds_on_gone {
-        updated.previous_snapshot_id = gone_manifest.previous_snapshot_id;
-    }
-    Ok(updated)
-}
-
-fn put_manifest(session: &Session<'_>, manifest: &Manifest) -> Result<(), CommandError> {
-    let json = manifest.to_vec().map_err(|error| {
-        CommandError::Refused(format!("the manifest would not be valid: {error}"))
-    })?;
-    let name = folder_of(manifest).manifest();
-    let put = session.target.put_object(&name, &json);
-    put.map_err(failed("write the successor's manifest"))
+    merged.map_err(transfer(format!("merge image {image}"), true))?;
+    Ok(())
 }

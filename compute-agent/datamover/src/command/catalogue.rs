@@ -297,12 +297,8 @@ impl Points {
         }
     }
 
-    fn is_withdrawn(&self, image: &ObjectName) -> bool {
-        let mut disks = self.withdrawn.iter().flat_map(|gone| &gone.disks);
-        disks.any(|disk| disk.image.name == *image)
-    }
-
-    /// The images that make this disk, newest first.
+    /// The images that make this disk, newest first; those of points that are being merged away are
+    /// among them until they are merged.
     pub(super) fn chain<'a>(
         &'a self,
         newest: &'a DiskEntry,
@@ -310,16 +306,12 @@ impl Points {
         let mut chain = vec![newest];
         let mut last = newest;
         while let Some(backing) = &last.backing {
-            let all = self.points.iter().flat_map(|point| &point.manifest.disks);
-            let mut found = all.filter(|disk| disk.image.name == *backing);
-            if self.is_withdrawn(backing) {
-                let image = &last.image.name;
-                let name = &self.workload.name;
-                return Err(CommandError::Refused(format!(
-                    "a merge into image {image} did not come to its end: give `merge` of {name:?} again"
-                )));
-            }
-            let parent = found.next().ok_or_else(|| {
+            let manifests = self.points.iter().map(|point| &point.manifest);
+            let mut all = manifests
+                .chain(&self.withdrawn)
+                .flat_map(|manifest| &manifest.disks);
+            let found = all.find(|disk| disk.image.name == *backing);
+            let parent = found.ok_or_else(|| {
                 let image = &last.image.name;
                 CommandError::Damaged(format!(
                     "image {image} builds upon {backing}, which no manifest has"

@@ -5,28 +5,29 @@
 //!   -> the rest of the oldest one's folder
 //! ```
 //! As the service does it. Interrupted, the same command goes on: a manifest that is withdrawn says that
-//! something is left to be done.
+//! something is left to be done. Until then its images can be read as before, see [`settle`].
 
+use std::fs::File;
 use std::time::Instant;
 
 use agent_contract::{MergeJob, TransferJob};
 use agent_format::ObjectName;
 use agent_format::layout::SnapshotFolder;
 use agent_format::manifest::{DiskEntry, Manifest};
+use nix::fcntl::Flock;
 use serde_json::json;
 
 use super::arguments::MergeArguments;
-use super::catalogue::{self, JSON_LIMIT_BYTES, Points};
+use super::catalogue::{self, JSON_LIMIT_BYTES, Points, Workload};
 use super::error::{CommandError, target as failed, transfer};
 use super::session::Session;
+use crate::transfer::finish_merges;
 
 pub(super) fn run(session: &Session<'_>, arguments: &MergeArguments) -> Result<(), CommandError> {
     let began = Instant::now();
     let find = || catalogue::find(session.target.as_ref(), &arguments.name);
     let mut points = find()?;
-    let id = points.workload.folder.workload_id;
-    let key = uuid::Uuid::new_v5(&id.0, session.identity.as_bytes());
-    let _lock = session.lock(key, &format!("a merge of {:?}", arguments.name))?;
+    let _lock = lock(session, &points.workload)?;
     let mut merged = Vec::new();
     for left in points.withdrawn.iter().map(|manifest| manifest.snapshot_id) {
         merged.push(left.to_string());
@@ -63,6 +64,38 @@ pub(super) fn run(session: &Session<'_>, arguments: &MergeArguments) -> Result<(
         "seconds": seconds,
     });
     session.tell(&human, &json)
+}
+
+fn lock(session: &Session<'_>, workload: &Workload) -> Result<Flock<File>, CommandError> {
+    let id = workload.folder.workload_id;
+    let key = uuid::Uuid::new_v5(&id.0, session.identity.as_bytes());
+    session.lock(key, &format!("a merge of {:?}", workload.name))
+}
+
+/// The points, for whoever reads their images, and what keeps a merge from changing these meanwhile. A
+/// merge that was interrupted when nothing could be seen of it is left as it is; one that was nearly
+/// done fits neither the old manifests nor the new ones, and is brought to its end.
+pub(super) fn settle(
+    session: &Session<'_>,
+    points: Points,
+) -> Result<(Points, Option<Flock<File>>), CommandError> {
+    if points.withdrawn.is_empty() {
+        return Ok((points, None));
+    }
+    let lock = lock(session, &points.workload)?;
+    Ok((finish_visible(session, points)?, Some(lock)))
+}
+
+/// Brings those merges to their end that cannot be undone any more, so that manifests say what images are.
+fn finish_visible(session: &Session<'_>, points: Points) -> Result<Points, CommandError> {
+    let gone = points.withdrawn.iter().flat_map(|gone| &gone.disks);
+    let images: Vec<_> = gone
+        .map(|disk| session.place_of(&disk.image.name))
+        .collect();
+    let finished = finish_merges(&session.host, &images);
+    finished.map_err(transfer("finish an interrupted merge", true))?;
+    // Somebody else may have merged until the lock was ours.
+    catalogue::points(session.target.as_ref(), points.workload)
 }
 
 fn folder_of(manifest: &Manifest) -> SnapshotFolder {

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::arguments::RestoreArguments;
 use super::catalogue;
 use super::error::{CommandError, io, transfer};
+use super::merge;
 use super::output::size;
 use super::place::{DiskPlace, FileKind, kind_of};
 use super::session::Session;
@@ -21,6 +22,7 @@ use crate::transfer::fill as fill_disk;
 pub(super) fn run(session: &Session<'_>, arguments: &RestoreArguments) -> Result<(), CommandError> {
     let began = Instant::now();
     let points = catalogue::find(session.target.as_ref(), &arguments.point.name)?;
+    let (points, _lock) = merge::settle(session, points)?;
     let point = points.find(&arguments.point)?;
     let disk = point.disk(arguments.disk.as_deref())?;
     let chain = points.chain(disk)?;

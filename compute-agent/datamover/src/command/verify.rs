@@ -14,6 +14,7 @@ use services_foundation::error_chain::ErrorChain;
 use super::arguments::VerifyArguments;
 use super::catalogue::{self, JSON_LIMIT_BYTES, Point, Points};
 use super::error::{CommandError, target as failed, transfer};
+use super::merge;
 use super::output::size;
 use super::restore::digests_of;
 use super::session::Session;
@@ -34,11 +35,17 @@ pub(super) fn run(session: &Session<'_>, arguments: &VerifyArguments) -> Result<
         None => {
             for workload in catalogue::workloads(session.target.as_ref())? {
                 let points = catalogue::points(session.target.as_ref(), workload)?;
-                scrub.all(&points)?;
+                match merge::settle(session, points) {
+                    Ok((points, _lock)) => scrub.all(&points)?,
+                    // What is being merged right now; all else can be verified.
+                    Err(error @ CommandError::Refused(_)) => session.warn(&error.to_string()),
+                    Err(error) => return Err(error),
+                }
             }
         }
         Some(spec) => {
             let points = catalogue::find(session.target.as_ref(), &spec.name)?;
+            let (points, _lock) = merge::settle(session, points)?;
             if spec.point.is_none() {
                 scrub.all(&points)?;
             } else {
@@ -110,11 +117,6 @@ impl Scrub<'_> {
                 Err(error @ CommandError::Damaged(_)) => {
                     self.found(disk.image.name.as_str(), None, error.to_string());
                     vec![disk]
-                }
-                // What is half merged fits neither the old manifest nor the new one.
-                Err(error @ CommandError::Refused(_)) => {
-                    self.session.warn(&error.to_string());
-                    continue;
                 }
                 Err(error) => return Err(error),
             };

@@ -33,7 +33,7 @@ mod verify;
 mod worker;
 
 use agent_blocks::{DiskSource, WriteDisk};
-use agent_contract::{BackupJob, ImageFacts, RestoreJob, TransferOutcome};
+use agent_contract::{BackupJob, ImageFacts, ImagePlace, RestoreJob, TransferOutcome};
 
 pub(crate) use entry::Work;
 pub(crate) use error::{JobError, disk};
@@ -52,6 +52,12 @@ pub(crate) fn back_up(
 ) -> Result<ImageFacts, JobError> {
     merge::finish_before(run.host, &job.backing)?;
     backup::run_from(run, job, open)
+}
+
+/// Brings merges to their end that one of these images takes part in and that cannot be undone any more;
+/// says whether there were any.
+pub(crate) fn finish_merges(host: &Host, images: &[ImagePlace]) -> Result<bool, JobError> {
+    merge::finish_before(host, images)
 }
 
 /// A restore onto a disk that the caller has opened, whatever the job says of where it is.

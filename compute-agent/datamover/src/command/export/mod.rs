@@ -10,11 +10,13 @@ use serde_json::json;
 use super::arguments::ExportArguments;
 use super::catalogue;
 use super::error::{CommandError, io};
+use super::merge;
 use super::session::Session;
 use disk::ExportedDisk;
 
 pub(super) fn run(session: &Session<'_>, arguments: &ExportArguments) -> Result<(), CommandError> {
     let points = catalogue::find(session.target.as_ref(), &arguments.point.name)?;
+    let (points, _lock) = merge::settle(session, points)?;
     let point = points.find(&arguments.point)?;
     let disk = point.disk(arguments.disk.as_deref())?;
     let chain = points.chain(disk)?;

@@ -28,13 +28,16 @@ pub(super) fn run(session: &Session<'_>, arguments: &MergeArguments) -> Result<(
     let find = || catalogue::find(session.target.as_ref(), &arguments.name);
     let mut points = find()?;
     let _lock = lock(session, &points.workload)?;
+    // What a successor's manifest has followed already would be taken for done, and it is not.
+    points = finish_visible(session, points)?;
     let mut merged = Vec::new();
     for left in points.withdrawn.iter().map(|manifest| manifest.snapshot_id) {
         merged.push(left.to_string());
     }
-    let keep = arguments
-        .keep
-        .unwrap_or(points.points.len().saturating_sub(1).max(1));
+    // One that is on its way is the one that was meant when the command was given first.
+    let going = usize::from(points.withdrawn.is_empty());
+    let keep = points.points.len().saturating_sub(going).max(1);
+    let keep = arguments.keep.unwrap_or(keep);
     loop {
         session.check_interrupt()?;
         points.check_whole()?;

@@ -77,7 +77,7 @@ fn a_merge_that_did_not_come_to_its_end_costs_no_point_and_is_finished() {
     shell.assert_restores("web@p2", &disks[2]);
     assert_eq!(shell.json("verify t")["damage_count"], 0);
     assert_eq!(shell.stored("manifest.withdrawn.json").len(), 1);
-    let merged = shell.json("merge t web --keep 2");
+    let merged = shell.json("merge t web");
     assert_eq!(merged["points"], 2);
     shell.assert_restores("web@p1", &disks[1]);
     shell.assert_restores("web@p2", &disks[2]);

@@ -4,7 +4,8 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::shell::{C, Running, Shell, noise, stderr, wait_for};
+use crate::shell::{C, Running, Shell, copy, noise, stderr, wait_for};
+use crate::state::assert_nothing_left;
 
 const SLOW: &str = "--limit-rate 3000000 --checkpoint-seconds 0 --compression none";
 const FAST: &str = "--compression none";
@@ -22,8 +23,12 @@ fn begun(shell: &Shell, line: &str) -> Running {
         let Ok(files) = std::fs::read_dir(shell.path("state/transfers")) else {
             return false;
         };
-        let mut files = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
-        files.any(|text| text.contains("\"next_cluster\":") && !text.contains("\"next_cluster\":0"))
+        let files = files.map(|file| file.unwrap().path());
+        // One that is being written is not in its place yet.
+        let entries = files.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+        let mut entries = entries.filter_map(|path| std::fs::read_to_string(path).ok());
+        entries
+            .any(|text| text.contains("\"next_cluster\":") && !text.contains("\"next_cluster\":0"))
     });
     running
 }
@@ -74,6 +79,51 @@ fn a_disk_that_has_changed_meanwhile_is_read_from_the_beginning() {
     // What the first one wrote is gone.
     assert!(shell.stored(".partial").is_empty());
     assert_eq!(shell.stored("snapshot_db").len(), 1);
+}
+
+/// A backup that was published by a run that was killed before it could forget how to go on.
+fn published_in_secret(shell: &Shell, line: &str) {
+    begun(shell, line).signal(Signal::SIGKILL);
+    copy(&shell.path("state"), &shell.path("remembered"));
+    shell.json(&format!("{line} {FAST}"));
+    copy(&shell.path("remembered"), &shell.path("state"));
+}
+
+#[test]
+fn what_was_done_when_it_was_killed_is_done() {
+    let shell = Shell::new();
+    for (seed, line) in (7..).zip(["--point one", "--point two --incremental", "--incremental"]) {
+        let bytes = noise(200 * C, seed);
+        shell.write("disk", &bytes);
+        let line = format!("backup disk t --name web {line}");
+        published_in_secret(&shell, &line);
+        let before = shell.json("info t web");
+        let made = shell.json(&format!("{line} {FAST}"));
+        assert_eq!(
+            (&made["resumed"], &made["bytes_read"]),
+            (&true.into(), &0.into())
+        );
+        assert_eq!(shell.json("info t web"), before);
+        shell.assert_restores("web", &bytes);
+        assert_nothing_left(&shell);
+    }
+}
+
+#[test]
+fn another_backup_than_the_one_that_was_done_is_made() {
+    let shell = Shell::new();
+    shell.write("disk", &noise(200 * C, 10));
+    let line = "backup disk t --name web --point one";
+    published_in_secret(&shell, line);
+    shell.write("disk", &noise(200 * C, 11));
+    assert!(
+        shell
+            .fails(&format!("{line} {FAST}"), 1)
+            .contains("already")
+    );
+    assert_nothing_left(&shell);
+    shell.json(&format!("backup disk t --name web --point two {FAST}"));
+    shell.assert_restores("web@two", &shell.read("disk"));
 }
 
 #[test]

@@ -44,7 +44,11 @@ pub(super) fn run(session: &Session<'_>, arguments: &BackupArguments) -> Result<
     let _lock = session.lock(key, &format!("a backup of {:?}", arguments.name))?;
     let source = Source::open(session, arguments)?;
     let asked = ask(session, key, arguments, &points, &source)?;
-    let (unfinished, is_resumed) = begin(session, key, asked, &points)?;
+    let begun = begin(session, key, asked, &points);
+    if begun.is_err() {
+        changed::forget(session, key)?;
+    }
+    let (unfinished, is_resumed) = begun?;
     let folder = folder_of(&points.workload, &unfinished);
     let image = image_of(&folder);
     let job = job_of(session, &unfinished, &image);

@@ -21,7 +21,7 @@ def of_guest(server_id):
 
 def on_host():
     """The datamover's NBD servers, and what QEMU needed during a point in time."""
-    servers = sh("pgrep", "-a", "-P", str(daemons.pid_of(DATAMOVER)), check=False).splitlines()
+    servers = sh("pgrep", "-a", "-x", "-P", str(daemons.pid_of(DATAMOVER)), "qemu-nbd", check=False).splitlines()
     return servers + [str(path) for path in (STATE / "points").iterdir()]
 
 

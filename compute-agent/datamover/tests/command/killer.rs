@@ -43,8 +43,16 @@ impl Killer {
         f64::from(bits) / f64::from(u32::MAX)
     }
 
-    pub(crate) fn kills(&self) -> usize {
-        self.quarters.iter().sum()
+    /// Whether there must be more: so many, and in all parts of a run.
+    pub(crate) fn wants(&self, kills: usize) -> bool {
+        let killed: usize = self.quarters.iter().sum();
+        let runs = killed + self.ended;
+        assert!(runs < 5 * kills, "{:?}, {}", self.quarters, self.ended);
+        let is_enough = killed >= kills && !self.quarters.contains(&0);
+        if is_enough {
+            println!("killed: {:?}, ended: {}", self.quarters, self.ended);
+        }
+        !is_enough
     }
 
     /// False if the run had ended before its moment came, which it must have done well.
@@ -72,12 +80,6 @@ impl Killer {
             self.span = (self.span + took) / 2;
         }
         is_killed
-    }
-
-    /// The moments were of all parts of a run.
-    pub(crate) fn assert_spread(&self) {
-        println!("killed: {:?}, ended: {}", self.quarters, self.ended);
-        assert!(!self.quarters.contains(&0), "{:?}", self.quarters);
     }
 }
 

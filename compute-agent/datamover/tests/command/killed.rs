@@ -73,8 +73,8 @@ fn a_backup_that_is_killed_again_and_again_goes_on_where_it_was() {
     let bytes = disk(2);
     let span = span_of(&mut new(&bytes).command(&backup("p", "none")));
     let mut killer = Killer::new(2, span);
-    let mut resumed = 0;
-    while killer.wants(45) {
+    let mut has_resumed = false;
+    while killer.wants(45) || !has_resumed {
         let shell = new(&bytes);
         let mut is_done = false;
         while !is_done {
@@ -84,14 +84,13 @@ fn a_backup_that_is_killed_again_and_again_goes_on_where_it_was() {
             is_done |= !listed(&shell).is_empty() && journal(&shell).is_empty();
             if !is_done && (killer.draw() < 0.3 || !killer.wants(45)) {
                 let made = shell.json(&backup("p", "none"));
-                resumed += usize::from(made["resumed"] == true);
+                has_resumed |= made["resumed"] == true;
                 is_done = true;
             }
         }
         shell.assert_restores("web@p", &bytes);
         assert_nothing_left(&shell);
     }
-    assert!(resumed > 0);
 }
 
 #[test]

@@ -8,6 +8,8 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 
+STRICT = "set -euo pipefail; "
+
 
 @dataclass
 class Run:
@@ -24,10 +26,10 @@ class Failed(Exception):
 
 
 def quiet(command):
-    """Runs a preparation; its output is shown only if it fails."""
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    """Runs a preparation or a check; its output is shown only if it fails."""
+    done = subprocess.run(["bash", "-c", f"{STRICT}{command}"], capture_output=True, text=True)
     if done.returncode:
-        raise Failed(f"preparation failed: {command}\n{done.stdout}{done.stderr}")
+        raise Failed(f"exit {done.returncode}, off the clock: {command}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -37,7 +39,7 @@ def once(command):
         began = time.monotonic()
         pid = os.posix_spawn(
             "/bin/bash",
-            ["bash", "-c", "set -euo pipefail; " + command],
+            ["bash", "-c", STRICT + command],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -57,17 +59,20 @@ def once(command):
 
 def paired(peer, ours, runs, warmups):
     """Runs both sides in turn, the order changing from round to round so that neither always comes
-    second. Returns two lists of `Run`. A side is (preparation, command)."""
+    second, and looks at what the last run of each has made. Returns two lists of `Run`. A side is
+    (preparation, command, check)."""
     results = ([], [])
     for round_ in range(-warmups, runs):
         order = (0, 1) if round_ % 2 == 0 else (1, 0)
         for side in order:
-            preparation, command = (peer, ours)[side]
+            preparation, command, check = (peer, ours)[side]
             if preparation:
                 quiet(preparation)
             run = once(command)
             if round_ >= 0:
                 results[side].append(run)
+            if check and round_ == runs - 1:
+                quiet(check)
     return results
 
 

@@ -1,6 +1,6 @@
 """A row of the table: the same work, by a peer and by us, and what we promise."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import measure
 
@@ -20,8 +20,8 @@ class Limit:
 
 @dataclass
 class Row:
-    """`peer` and `ours` are commands, `before_*` their preparations, which no clock sees. `stored_*`
-    name what to measure the size of after the last run."""
+    """`peer` and `ours` are commands, `before_*` their preparations, which no clock sees. `check_*` fail
+    unless the last run has made what it should. `stored_*` name what to measure the size of then."""
 
     work: str
     peer: str
@@ -30,18 +30,19 @@ class Row:
     limits: list[Limit]
     before_peer: str = ""
     before_ours: str = ""
+    check_peer: str = ""
+    check_ours: str = ""
     stored_peer: str = ""
     stored_ours: str = ""
     runs: int = 3
     warmups: int = 1
-    groups: tuple = field(default_factory=tuple)
 
 
 def carry_out(row, runs=None):
     """Runs the row and returns its line of the summary."""
     peer, ours = measure.paired(
-        (row.before_peer, row.peer_command),
-        (row.before_ours, row.our_command),
+        (row.before_peer, row.peer_command, row.check_peer),
+        (row.before_ours, row.our_command, row.check_ours),
         runs or row.runs,
         row.warmups,
     )

@@ -8,35 +8,38 @@ import ours
 import workshop as shop
 from rows import Limit, Row
 
+from .dedup_peers import FIXED, Borg, Restic
+
 GIB = 6
-CONTENT_DEFINED = "buzhash,19,23,21,4095"
-FIXED = "fixed,65536"
 
 
 def rows(workshop):
-    disk = make_disks(workshop)
     first, second = workshop.path("dedup.raw"), workshop.path("dedup-day1.raw")
-    changed = workshop.path("dedup.changed")
-    out, target = workshop.scratch / "dedup-out", workshop.scratch / "dedup-ours"
-    full = workshop.path("dedup-full")
-    measure.quiet(f"{ours.initialise(full)}; {ours.backup(first, full, compression='zstd')}")
+    make_disks(workshop, first, second)
+    disk, changed = workshop.path("disk-to-back-up.raw"), workshop.path("dedup.changed")
+    target, full = workshop.scratch / "ours", workshop.scratch / "ours-full"
     at_first, at_second = (f"ln -f {which} {disk}" for which in (first, second))
+    measure.quiet(f"{ours.initialise(full)}; {ours.backup(first, full, compression='zstd')}")
+    # Links to the full one will do, see workshop.py.
     with_full = f"rm -rf {target} {target}.state; mkdir {target}; cp -al {full}/. {target}/; {at_second}"
 
-    borg = Borg(workshop.scratch / "borg", disk)
-    restic = Restic(workshop.scratch / "restic", disk)
-    for peer in (borg, restic):
+    def of_borg(peer, *limits):
+        return list(limits) if isinstance(peer, Borg) else []
+
+    for peer in (Borg(workshop.scratch / "peer", disk), Restic(workshop.scratch / "peer", disk)):
         yield Row(
             "first run of a disk of 6 GiB, zstd",
             peer.name,
             peer.backup("full"),
             ours.backup(disk, target, compression="zstd"),
-            [Limit("wall_s", 0.5)] if peer is borg else [],
+            of_borg(peer, Limit("wall_s", 0.5)),
             before_peer=f"{peer.initialise()}; {at_first}",
             before_ours=f"{ours.initialise(target)}; {at_first}",
+            check_peer=peer.shows("full", first),
+            check_ours=ours.shows(target, first, workshop.scratch),
             warmups=0,
         )
-        prepared = f"{peer.initialise()}; {at_first}; {peer.backup('full')}; {at_second}"
+        measure.quiet(f"{peer.initialise()}; {at_first}; {peer.backup('full')}; {peer.keep()}")
         for how, options, limit in (
             ("by hash", ("--incremental",), 0.6),
             ("changed extents known", ("--changed", changed), 0.2),
@@ -46,25 +49,28 @@ def rows(workshop):
                 peer.name,
                 peer.backup("day1"),
                 ours.backup(disk, target, *options, compression="zstd"),
-                [Limit("wall_s", limit)] if peer is borg else [],
-                before_peer=prepared,
+                of_borg(peer, Limit("wall_s", limit)),
+                before_peer=f"{peer.as_kept()}; {at_second}",
                 before_ours=with_full,
+                check_peer=peer.shows("day1", second),
+                check_ours=ours.shows(target, second, workshop.scratch),
                 warmups=0,
-                runs=2,
             )
-        measure.quiet(f"{prepared}; {peer.backup('day1')}")
-        measure.quiet(f"{with_full}; {ours.backup(disk, target, '--incremental', compression='zstd')}")
+        restored = workshop.scratch / "restored.raw"
         yield Row(
             "restore of the second run",
             peer.name,
-            f"{peer.restore(out)}; sync -f {out}",
-            ours.restore(target, out / "disk.raw"),
-            [Limit("wall_s", 0.3)] if peer is borg else [],
-            before_peer=f"rm -rf {out}; mkdir {out}",
-            before_ours=f"rm -rf {out}; mkdir {out}",
+            peer.restore("day1"),
+            ours.restore(target, restored),
+            of_borg(peer, Limit("wall_s", 0.3)),
+            before_peer=peer.make_room(),
+            before_ours=f"rm -f {restored}",
+            check_peer=f"{peer.same(second)}; {peer.make_room()}",
+            check_ours=f"cmp {restored} {second}; rm {restored}",
             warmups=0,
         )
-    fixed = Borg(workshop.scratch / "borg", disk, FIXED)
+        measure.quiet(peer.remove())
+    fixed = Borg(workshop.scratch / "peer", disk, FIXED)
     yield Row(
         "stored after both runs",
         fixed.name,
@@ -75,20 +81,21 @@ def rows(workshop):
         before_ours=with_full,
         stored_peer=str(fixed.repository),
         stored_ours=str(target),
+        check_peer=fixed.shows("day1", second),
+        check_ours=ours.shows(target, second, workshop.scratch),
         warmups=0,
         runs=1,
     )
-    measure.quiet(f"rm -rf {workshop.scratch}/*")
+    measure.quiet(f"rm -rf {workshop.scratch}/*; rm {disk}")
 
 
-def make_disks(workshop):
+def make_disks(workshop, first, second):
     """The first 6 GiB of the disks, and what changed in them."""
     limit = GIB << 30
-    for source, name in (("base.raw", "dedup.raw"), ("day1.raw", "dedup-day1.raw")):
-        if not workshop.path(name).exists():
+    for source, path in (("base.raw", first), ("day1.raw", second)):
+        if not path.exists():
             measure.quiet(
-                f"cp --sparse=always {workshop.path(source)} {workshop.path(name)}.tmp; "
-                f"truncate -s {limit} {workshop.path(name)}.tmp; mv {workshop.path(name)}.tmp {workshop.path(name)}"
+                f"cp --sparse=always {workshop.path(source)} {path}.tmp; truncate -s {limit} {path}.tmp; mv {path}.tmp {path}"
             )
     lines = []
     for line in workshop.path("day1.changed").read_text().splitlines():
@@ -97,43 +104,3 @@ def make_disks(workshop):
             lines.append(f"{offset} {min(length, limit - offset)}\n")
     workshop.path("dedup.changed").write_text("".join(lines))
     shop.say("compares with borg and restic ...")
-    return workshop.path("disk-to-back-up.raw")
-
-
-class Borg:
-    def __init__(self, repository, disk, chunker=CONTENT_DEFINED):
-        self.repository, self.disk, self.chunker = repository, disk, chunker
-        self.name = f"borg (zstd,1; {chunker})"
-        self.environment = (
-            f"export BORG_PASSPHRASE=x BORG_BASE_DIR={repository}.base "
-            "BORG_RELOCATED_REPO_ACCESS_IS_OK=yes BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes; "
-        )
-
-    def initialise(self):
-        return f"{self.environment}rm -rf {self.repository} {self.repository}.base; borg init -e repokey {self.repository}"
-
-    def backup(self, archive):
-        return (
-            f"{self.environment}borg create -C zstd,1 --chunker-params {self.chunker} "
-            f"{self.repository}::{archive} {self.disk}; sync -f {self.repository}"
-        )
-
-    def restore(self, out):
-        return f"{self.environment}cd {out}; borg extract --sparse {self.repository}::day1"
-
-
-class Restic:
-    name = "restic"
-
-    def __init__(self, repository, disk):
-        self.repository, self.disk = repository, disk
-        self.restic = f"RESTIC_PASSWORD=x RESTIC_CACHE_DIR={repository}.cache restic -q -r {repository}"
-
-    def initialise(self):
-        return f"rm -rf {self.repository} {self.repository}.cache; {self.restic} init"
-
-    def backup(self, _archive):
-        return f"{self.restic} backup --compression auto {self.disk}; sync -f {self.repository}"
-
-    def restore(self, out):
-        return f"{self.restic} restore latest --target {out}"

@@ -19,6 +19,8 @@ def rows(workshop):
             limits,
             before_peer=f"rm -rf {image} {target}",
             before_ours=f"rm -f {image}; {ours.initialise(target)}",
+            check_peer=f"qemu-img compare -q -f qcow2 -F raw {image} {device}",
+            check_ours=ours.shows(target, device, workshop.scratch),
             stored_peer=str(image),
             stored_ours=str(target),
             **more,

@@ -25,6 +25,7 @@ def rows(workshop):
             limits,
             before_peer=f"rm -f {overlay}",
             before_ours=before_ours,
+            check_ours=ours.shows(target, device, workshop.scratch),
             **more,
         )
 
@@ -36,6 +37,7 @@ def rows(workshop):
             rebase.format("-t none -T none"),
             known,
             [Limit("wall_s", 0.15)],
+            check_peer=f"qemu-img compare -q -f qcow2 -F raw {overlay} {device}",
         )
         yield row(
             "incremental, by hash",

@@ -13,8 +13,19 @@ def rows(workshop):
     out = workshop.scratch / "restored.raw"
     fresh = f"rm -f {out}"
 
-    def row(work, peer, peer_command, our_command, limits, **more):
-        return Row(work, peer, peer_command, our_command, limits, before_peer=fresh, before_ours=fresh, **more)
+    def row(work, peer, peer_command, our_command, limits, disk):
+        same = f"cmp {out} {disk}"
+        return Row(
+            work,
+            peer,
+            peer_command,
+            our_command,
+            limits,
+            before_peer=fresh,
+            before_ours=fresh,
+            check_peer=same,
+            check_ours=same,
+        )
 
     def convert(image):
         return f"qemu-img convert -f qcow2 -O raw {image} {out}; sync {out}"
@@ -25,16 +36,16 @@ def rows(workshop):
         convert(workshop.path("qemu/inc5.qcow2")),
         ours.restore(workshop.path("ours"), out),
         [Limit("wall_s", 1.0)],
+        workshop.path("day5.raw"),
     )
-    measure.quiet(f"cmp {out} {workshop.path('day5.raw')}")
     yield row(
         "restore, zstd",
         "qemu-img convert",
         convert(workshop.path("zstd.qcow2")),
         ours.restore(workshop.path("ours-zstd"), out),
         [Limit("wall_s", 0.6)],
+        workshop.path("base.raw"),
     )
-    measure.quiet(f"cmp {out} {workshop.path('base.raw')}")
     make_long_chain(workshop)
     long, short = workshop.path("long"), workshop.path("short")
     yield row(
@@ -43,6 +54,7 @@ def rows(workshop):
         convert(workshop.path(f"long-qemu/{LONG - 1}.qcow2")),
         ours.restore(long, out),
         [Limit("wall_s", 1.0)],
+        workshop.path("long.raw"),
     )
     yield row(
         f"restore, chain of {LONG}",
@@ -50,7 +62,9 @@ def rows(workshop):
         ours.restore(short, out),
         ours.restore(long, out),
         [Limit("wall_s", 1.1)],
+        workshop.path("long.raw"),
     )
+    measure.quiet(fresh)
 
 
 def make_long_chain(workshop):

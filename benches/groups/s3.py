@@ -45,9 +45,8 @@ def with_server(workshop, python, store):
     options = ("--s3-endpoint", URL)
     state = workshop.scratch / "s3.state"
     empty = f"rm -rf {store}/bkt/* {store}/.up {state} {out}"
-    backup = ours.command(
-        "backup", disk, target, "--name", "disk", "--compression", "none", "--quiet", "--initialise", "--state", state, *options
-    )
+    backup = ours.backup(disk, target, *options, state=state)
+    stored = f"cat {store}/bkt/x.parts/*"
     yield Row(
         "1 GiB of disk up to S3",
         "qemu-img convert to a file, then boto3, 8 x 32 MiB",
@@ -56,18 +55,22 @@ def with_server(workshop, python, store):
         [Limit("wall_s", 0.9)],
         before_peer=empty,
         before_ours=empty,
+        check_peer=f"{stored} | cmp - {image}",
+        check_ours=ours.shows(target, disk, workshop.scratch, *options, state=state),
     )
     measure.quiet(f"{empty}; {backup}; {part} put {URL} {image} bkt/x 8")
     yield Row(
         "1 GiB of disk down from S3",
         "boto3, 8 x 32 MiB, the image only",
         f"{part} get {URL} bkt/x {out} 8; sync {out}",
-        ours.command("restore", target, "disk", out, "--force", "--quiet", *options),
+        ours.restore(target, out, *options, state=state),
         [Limit("wall_s", 1.0)],
         before_peer=f"rm -f {out}",
         before_ours=f"rm -f {out}",
+        check_peer=f"cmp {out} {image}",
+        check_ours=f"cmp {out} {disk}",
     )
-    measure.quiet(f"cmp {out} {disk}")
+    measure.quiet(f"rm -rf {workshop.scratch}/*")
 
 
 def until_it_answers(server):

@@ -11,6 +11,7 @@ def rows(workshop):
     before = "; ".join(ours.initialise(target) for target in targets)
     backups = [ours.backup(source, target) for source, target in zip(sources, targets)]
     both = f"{backups[0]} & first=$!; {backups[1]}; wait $first"
+    check = "; ".join(ours.shows(target, source, workshop.scratch) for source, target in zip(sources, targets))
     yield Row(
         "two transfers at once",
         "ours, one after the other",
@@ -19,5 +20,7 @@ def rows(workshop):
         [Limit("wall_s", 1.0)],
         before_peer=before,
         before_ours=before,
+        check_peer=check,
+        check_ours=check,
     )
     measure.quiet(f"rm -rf {' '.join(str(target) for target in targets)}")

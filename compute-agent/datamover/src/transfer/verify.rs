@@ -12,6 +12,7 @@
 mod report;
 mod walk;
 
+use agent_blocks::{Buffer, BufferPool};
 use agent_contract::{ImageDigests, TransferOutcome, VerifyJob};
 use agent_format::Digest;
 use agent_format::index::{ClusterContent, IndexHeader};
@@ -121,7 +122,7 @@ fn compare(
     let begin = |_| -> Result<Work<'_, Batch, Compared>, JobError> {
         let mut reader = Reader {
             chain,
-            bytes: Vec::new(),
+            pool: BufferPool::new(KEPT_BYTES),
             decompressor: Decompressor::new(),
         };
         Ok(Box::new(move |batch| {
@@ -155,10 +156,12 @@ pub(super) struct Compared {
 /// One thread's means.
 struct Reader<'a> {
     chain: &'a Chain,
-    bytes: Vec<u8>,
+    pool: BufferPool,
     decompressor: Decompressor,
 }
 
+/// One batch's.
+const KEPT_BYTES: usize = 2 << 20;
 const NOT_AS_WRITTEN: &str = "the bytes are not those that were backed up";
 
 impl Reader<'_> {
@@ -199,7 +202,7 @@ impl Reader<'_> {
                 .find_map(|extent| part_of(extent, offset, cluster_size));
             let Some(part) = part else { continue };
             match self.read(&[part], in_memory(part.length)) {
-                Ok(bytes) if Digest::of_cluster(bytes, in_memory(cluster_size)) == *expected => {}
+                Ok(bytes) if Digest::of_cluster(&bytes, in_memory(cluster_size)) == *expected => {}
                 Ok(_) => damage.push(Damage::at(offset, NOT_AS_WRITTEN)),
                 Err(error) if is_damage(&error) => {
                     damage.push(Damage::at(offset, &ErrorChain(&error).to_string()));
@@ -210,15 +213,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn read(&mut self, extents: &[Extent], length: usize) -> Result<&[u8], JobError> {
-        self.bytes.resize(length, 0);
-        let Self {
-            chain,
-            bytes,
-            decompressor,
-        } = self;
-        chain
-            .read_extents(extents, bytes, decompressor)
+    /// Into memory that direct I/O takes: a scrub reads everything once, which the cache is no help for.
+    fn read(&mut self, extents: &[Extent], length: usize) -> Result<Buffer, JobError> {
+        let mut bytes = self.pool.take(length);
+        self.chain
+            .read_extents(extents, &mut bytes, &mut self.decompressor)
             .map_err(JobError::Chain)?;
         Ok(bytes)
     }

@@ -63,6 +63,13 @@ pub trait WriteDisk: Send + Sync {
     /// The size the guest will see.
     fn size_bytes(&self) -> u64;
 
+    /// Gets the space for what will be written to a range, where the storage has a way to; its bytes
+    /// stay as they are. Too little of it shows here and not halfway, and sinks need not wait for
+    /// each other's allocations.
+    fn reserve(&self, _offset: u64, _length: u64) -> Result<(), BlocksError> {
+        Ok(())
+    }
+
     /// Opens a sink of its own; several may write disjoint ranges side by side, each on its thread.
     fn open_sink(&self) -> Result<Box<dyn DiskSink>, BlocksError>;
 }

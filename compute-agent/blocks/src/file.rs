@@ -47,6 +47,14 @@ impl FileTarget {
         made.map_err(|error| BlocksError::io(format!("create {}", path.display()), error))?;
         Self::open(path)
     }
+
+    fn sink(&self) -> FileSink {
+        FileSink {
+            path: self.path.clone(),
+            file: self.file.clone(),
+            size_bytes: self.size_bytes,
+        }
+    }
 }
 
 impl WriteDisk for FileTarget {
@@ -54,17 +62,22 @@ impl WriteDisk for FileTarget {
         self.size_bytes
     }
 
+    /// Else a file system gets the space write by write, and lets nobody else write to the file
+    /// meanwhile.
+    fn reserve(&self, offset: u64, length: u64) -> Result<(), BlocksError> {
+        let sink = self.sink();
+        sink.check("reserve", offset, length)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let reserved = sink.allocate(FallocateFlags::FALLOC_FL_KEEP_SIZE, offset, length);
+        let doing = || sink.doing("reserve", offset, length);
+        reserved.map_err(|errno| BlocksError::io(doing(), errno.into()))?;
+        Ok(())
+    }
+
     fn open_sink(&self) -> Result<Box<dyn DiskSink>, BlocksError> {
-        let Self {
-            path,
-            file,
-            size_bytes,
-        } = self;
-        Ok(Box::new(FileSink {
-            path: path.clone(),
-            file: file.clone(),
-            size_bytes: *size_bytes,
-        }))
+        Ok(Box::new(self.sink()))
     }
 }
 
@@ -95,18 +108,27 @@ impl FileSink {
         }
     }
 
-    /// False where the file system or device cannot. Reads of a punched hole give zeroes on files
-    /// and on block devices alike.
+    /// Reads of a punched hole give zeroes on files and on block devices alike.
     fn punch(&self, offset: u64, length: u64) -> Result<bool, Errno> {
         let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        self.allocate(hole, offset, length)
+    }
+
+    /// False where the file system or device cannot.
+    fn allocate(&self, flags: FallocateFlags, offset: u64, length: u64) -> Result<bool, Errno> {
         let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else {
             return Ok(false);
         };
-        match fallocate(self.file.file(), hole, offset, length) {
-            Ok(()) => Ok(true),
-            // Also what a device answers to a range that does not fit its sectors.
-            Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => Ok(false),
-            Err(errno) => Err(errno),
+        loop {
+            match fallocate(self.file.file(), flags, offset, length) {
+                Ok(()) => return Ok(true),
+                Err(Errno::EINTR) => {}
+                // Also what a device answers to a range that does not fit its sectors.
+                Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::ENODEV) => {
+                    return Ok(false);
+                }
+                Err(errno) => return Err(errno),
+            }
         }
     }
 }
@@ -193,6 +215,28 @@ mod tests {
             ErrorKind::Invalid
         );
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 1000);
+    }
+
+    #[test]
+    fn what_is_reserved_has_space_and_keeps_its_bytes() {
+        use std::os::unix::fs::MetadataExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("disk");
+        let target = FileTarget::create(&path, 8 << 20).unwrap();
+        let mut sink = target.open_sink().unwrap();
+        sink.write_at(1 << 20, &[7; 4096]).unwrap();
+        target.reserve(1 << 20, 2 << 20).unwrap();
+        target.reserve(0, 0).unwrap();
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert_eq!(metadata.len(), 8 << 20);
+        let taken = metadata.blocks() * 512;
+        assert!((2 << 20..4 << 20).contains(&taken), "{taken}");
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(bytes[1 << 20..][..4096].iter().all(|byte| *byte == 7));
+        assert!(bytes[(1 << 20) + 4096..].iter().all(|byte| *byte == 0));
+        let beyond = target.reserve(7 << 20, 2 << 20).unwrap_err();
+        assert_eq!(beyond.kind(), ErrorKind::Invalid);
     }
 
     #[test]

@@ -14,10 +14,17 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::error::JobError;
 
+const MOST_WORKERS: usize = 16;
+
 /// Threads that a transfer is worked on with: some wait for storage while others compute.
 pub(crate) fn workers() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (2 * cores).clamp(4, 16)
+    (2 * cores).clamp(4, MOST_WORKERS)
+}
+
+/// The same where each of them waits for two storages, one that it reads and one that it writes.
+pub(crate) fn copying_workers() -> usize {
+    (2 * workers()).min(MOST_WORKERS)
 }
 
 /// Batches that may be under way at once.

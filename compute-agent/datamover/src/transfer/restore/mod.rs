@@ -1,6 +1,7 @@
 //! A chain of images to a volume.
 //!
 //! ```text
+//! room on the volume for all of it                               room
 //! extents of the chain, with what the indexes say of them          source, batches
 //!   -> threads: read, decompress, verify, write                    write
 //!   -> this thread: what is done in guest order without a gap; a checkpoint every few seconds
@@ -8,6 +9,7 @@
 //! The volume is flushed before anything is said of it: at each checkpoint and at the end.
 
 mod batches;
+mod room;
 mod source;
 mod write;
 
@@ -50,9 +52,9 @@ pub(super) fn fill(
             written_bytes: work.written_bytes,
         });
     }
-    let total = work.done_bytes + source.data_bytes(work.offset, u64::MAX)?;
-    run.ticket.set_total(total);
-    let threads = pipeline::workers();
+    let left = room::make(run, job, &source, destination, work.offset)?;
+    run.ticket.set_total(work.done_bytes + left);
+    let threads = pipeline::copying_workers();
     let mut batches = Batches::new(&source, work.offset)?;
     let sinks = Sinks::new(threads);
     let mut filler = Filler {

@@ -2,7 +2,7 @@
 
 use agent_contract::{ImageDigests, RestoreJob};
 use agent_format::Digest;
-use agent_qcow2::{Chain, ChainImage, ExtentKind};
+use agent_qcow2::{Chain, ChainImage};
 
 use crate::transfer::error::{JobError, target};
 use crate::transfer::owners::{Layer, Owners};
@@ -94,18 +94,6 @@ impl Source {
             }
         }
         Ok(())
-    }
-
-    /// Bytes that an image of the chain holds from `offset` to the disk's end.
-    pub(super) fn data_bytes(&self, offset: u64, end: u64) -> Result<u64, JobError> {
-        let mut sum = 0;
-        for extent in self.chain.extents(offset..end) {
-            let extent = extent.map_err(JobError::Chain)?;
-            if extent.kind != ExtentKind::Zero {
-                sum += extent.length;
-            }
-        }
-        Ok(sum)
     }
 
     /// What the indexes say from `offset` on. An image that holds every cluster hides those below it,

@@ -108,4 +108,6 @@ impl Filler<'_> {
 }
 
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use crate::transfer::test_host::{C, Life, TestHost, backup_job, host, image, noi
 use crate::transfer::ticket::Interrupted;
 
 /// A full backup `w/a` and two incrementals on a disk that grew once.
-fn chain(host: &TestHost) -> Vec<u8> {
+pub(super) fn chain(host: &TestHost) -> Vec<u8> {
     let c = C as u64;
     let mut bytes = noise(40 * C + 700, 1);
     bytes[4 * C..9 * C].fill(0);
@@ -47,7 +47,7 @@ fn chain(host: &TestHost) -> Vec<u8> {
     bytes
 }
 
-fn job(size_bytes: usize, is_destination_zeroed: bool) -> RestoreJob {
+pub(super) fn job(size_bytes: usize, is_destination_zeroed: bool) -> RestoreJob {
     RestoreJob {
         chain: ["w/c", "w/b", "w/a"].map(image).to_vec(),
         size_bytes: size_bytes as u64,

@@ -13,6 +13,8 @@ use aws_sdk_s3::config::{
 };
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
 use crate::settings::{S3Settings, SettingsError};
@@ -57,6 +59,12 @@ pub(crate) fn connect(settings: &S3Settings) -> Result<Client, SettingsError> {
             why,
         };
         let pem = fs::read(file).map_err(|e| unusable(format!("{}: {e}", file.display())))?;
+        // The builder takes a file without any, and trusts nobody then.
+        let mut authorities = CertificateDer::pem_slice_iter(&pem);
+        if authorities.next().is_none_or(|first| first.is_err()) {
+            let why = format!("{} holds no certificate in PEM", file.display());
+            return Err(unusable(why));
+        }
         let context = TlsContext::builder()
             .with_trust_store(TrustStore::empty().with_pem_certificate(pem))
             .build()

@@ -18,4 +18,5 @@ mod proxy;
 mod reading;
 mod server;
 mod site;
+mod tls;
 mod uploads;

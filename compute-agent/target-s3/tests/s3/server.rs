@@ -24,6 +24,8 @@ pub(crate) struct Habits {
     pub(crate) has_no_batch_delete: bool,
     /// It says that it is Swift, and takes this many parts.
     pub(crate) swift_parts: Option<u64>,
+    /// It is Swift, and does not say what it takes.
+    pub(crate) is_silent_swift: bool,
 }
 
 #[derive(Clone)]
@@ -125,7 +127,14 @@ impl Server {
                 Some(parts) => xml(format!(
                     r#"{{"swift": {{}}, "s3api": {{"max_upload_part_num": {parts}}}}}"#
                 )),
-                None => error(403, "AccessDenied"),
+                None => {
+                    let mut refusal = error(403, "AccessDenied");
+                    if state.habits.is_silent_swift {
+                        let id = ("X-Trans-Id".to_owned(), "tx1".to_owned());
+                        refusal.headers.push(id);
+                    }
+                    refusal
+                }
             };
         }
         let path = path.trim_start_matches('/');

@@ -227,6 +227,20 @@ fn an_image_that_would_need_larger_parts_is_refused_at_the_start() {
 }
 
 #[test]
+fn a_swift_that_does_not_say_it_takes_as_many_parts_as_swift_does() {
+    for (is_silent_swift, takes) in [(true, "1000"), (false, "10000")] {
+        let server = Server::start(Habits {
+            is_silent_swift,
+            ..Habits::default()
+        });
+        let target = target(server.address);
+        let refused = target.create_image_up_to(&name("w/v/i"), 1 << 50);
+        let why = refused.map(|_| ()).unwrap_err().source.unwrap().to_string();
+        assert!(why.contains(&format!("takes {takes} parts")), "{why}");
+    }
+}
+
+#[test]
 fn a_missing_bucket_is_no_empty_one() {
     let server = server();
     let target = S3Target::new(S3Settings {

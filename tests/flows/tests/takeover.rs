@@ -15,14 +15,15 @@ const MIB: u64 = 1 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_of_an_engine_that_ends_is_finished_by_another() {
+    // Long enough that no engine which is slow to end sees the end of it.
     let slowly = SiteOptions {
-        rate_limit_bytes_per_second: Some(2 * MIB),
+        rate_limit_bytes_per_second: Some(MIB),
         ..SiteOptions::default()
     };
     let mut site = Site::start(slowly).await;
     let server = site.tenant.server(&ServerSpec::with_two_disks("db1")).await;
     let volumes = site.tenant.volumes(&server).await;
-    write_pattern(&site.cloud.volume_path(&volumes[1]), 0, 6 << 20, 7);
+    write_pattern(&site.cloud.volume_path(&volumes[1]), 0, 16 << 20, 7);
     let workload = site.workload(&[server]).await;
     let id = site.request_snapshot(workload, true).await;
     wait_until("the upload to be under way", || async {

@@ -11,10 +11,13 @@ use agent_direct_io::DirectFile;
 use nix::{
     errno::Errno,
     fcntl::{FallocateFlags, fallocate},
+    sys::statfs::{BTRFS_SUPER_MAGIC, FsType, fstatfs},
 };
 
 use crate::{BlocksError, DiskSink, ErrorKind, WriteDisk};
 
+/// As the kernel's module says it.
+const ZFS_SUPER_MAGIC: FsType = FsType(0x2fc1_2fc1);
 /// Written where space cannot be freed.
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -57,17 +60,22 @@ impl FileTarget {
     }
 }
 
+fn may_compress(file: &File) -> bool {
+    let kind = fstatfs(file).map(|stat| stat.filesystem_type());
+    kind.is_ok_and(|kind| [BTRFS_SUPER_MAGIC, ZFS_SUPER_MAGIC].contains(&kind))
+}
+
 impl WriteDisk for FileTarget {
     fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
     /// Else a file system gets the space write by write, and lets nobody else write to the file
-    /// meanwhile.
+    /// meanwhile. One that may compress is not asked: it would count, or keep, the bytes as they are.
     fn reserve(&self, offset: u64, length: u64) -> Result<(), BlocksError> {
         let sink = self.sink();
         sink.check("reserve", offset, length)?;
-        if length == 0 {
+        if length == 0 || may_compress(self.file.file()) {
             return Ok(());
         }
         let reserved = sink.allocate(FallocateFlags::FALLOC_FL_KEEP_SIZE, offset, length);

@@ -77,7 +77,11 @@ impl DirectFile {
             let at = offset + done as u64;
             let read = match self.direct_for(rest, at) {
                 Some(direct) => match direct.read_at(rest, at) {
-                    Err(error) if self.refuses(&error) => continue,
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                        // Whatever is wrong, the other way does without it, or tells.
+                        self.is_refused.store(true, Ordering::Relaxed);
+                        continue;
+                    }
                     read => read,
                 },
                 None => self.cached.read_at(rest, at),

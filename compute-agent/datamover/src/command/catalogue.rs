@@ -260,6 +260,14 @@ impl Points {
         points.find(|point| point.manifest.snapshot_id == id)
     }
 
+    /// Whether a snapshot is a backup or was one: others may build upon its images.
+    pub(super) fn was_published(&self, id: SnapshotId) -> bool {
+        let folder = self.workload.folder.snapshot(id);
+        let marks = [folder.manifest(), folder.withdrawn_manifest()];
+        let mut objects = self.objects.iter();
+        objects.any(|object| marks.contains(&object.name))
+    }
+
     /// The point that is meant; the newest if none was named.
     pub(super) fn find(&self, spec: &PointSpec) -> Result<&Point, CommandError> {
         let missing = |point: &str| {

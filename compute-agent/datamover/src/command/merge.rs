@@ -8,26 +8,32 @@
 //! something is left to be done. Until then its images can be read as before, see [`settle`].
 
 use std::fs::File;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use agent_contract::{MergeJob, TransferJob};
+use agent_contract::{ImagePlace, MergeJob, TransferJob};
 use agent_format::ObjectName;
 use agent_format::layout::SnapshotFolder;
 use agent_format::manifest::{DiskEntry, Manifest};
 use nix::fcntl::Flock;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::arguments::MergeArguments;
 use super::catalogue::{self, JSON_LIMIT_BYTES, Points, Workload};
-use super::error::{CommandError, target as failed, transfer};
+use super::error::{CommandError, io, target as failed, transfer};
 use super::session::Session;
-use crate::transfer::finish_merges;
+use crate::transfer::{finish_merges, has_visible_merges};
 
 pub(super) fn run(session: &Session<'_>, arguments: &MergeArguments) -> Result<(), CommandError> {
     let began = Instant::now();
     let find = || catalogue::find(session.target.as_ref(), &arguments.name);
     let mut points = find()?;
     let _lock = lock(session, &points.workload)?;
+    // Until all is done: whoever reads may finish what was begun here, and nothing else.
+    let begun = Begun::at(session, &points.workload);
+    begun.note(&points.withdrawn)?;
     // What a successor's manifest has followed already would be taken for done, and it is not.
     points = finish_visible(session, points)?;
     let mut merged = Vec::new();
@@ -39,20 +45,23 @@ pub(super) fn run(session: &Session<'_>, arguments: &MergeArguments) -> Result<(
     let keep = points.points.len().saturating_sub(going).max(1);
     let keep = arguments.keep.unwrap_or(keep);
     loop {
-        session.check_interrupt()?;
         points.check_whole()?;
         if let Some(withdrawn) = points.withdrawn.first() {
+            session.check_interrupt()?;
             finish(session, &points, withdrawn)?;
         } else if points.points.len() > keep
             && let Some(oldest) = points.points.first()
         {
+            session.check_interrupt()?;
             merged.push(oldest.label());
+            begun.note(std::slice::from_ref(&oldest.manifest))?;
             withdraw(session, &oldest.manifest)?;
         } else {
             break;
         }
         points = find()?;
     }
+    begun.forget()?;
     let seconds = began.elapsed().as_secs_f64();
     let human = format!(
         "{:?}: {} points went, {} are left, {seconds:.1} s",
@@ -69,36 +78,101 @@ pub(super) fn run(session: &Session<'_>, arguments: &MergeArguments) -> Result<(
     session.tell(&human, &json)
 }
 
-fn lock(session: &Session<'_>, workload: &Workload) -> Result<Flock<File>, CommandError> {
-    let id = workload.folder.workload_id;
-    let key = uuid::Uuid::new_v5(&id.0, session.identity.as_bytes());
-    session.lock(key, &format!("a merge of {:?}", workload.name))
+/// Excludes others of this host with the same state, who read or merge.
+pub(super) fn lock(
+    session: &Session<'_>,
+    workload: &Workload,
+) -> Result<Flock<File>, CommandError> {
+    session.lock(key_of(session, workload), &doing(workload))
 }
 
-/// The points, for whoever reads their images, and what keeps a merge from changing these meanwhile. A
-/// merge that was interrupted when nothing could be seen of it is left as it is; one that was nearly
-/// done fits neither the old manifests nor the new ones, and is brought to its end.
+fn key_of(session: &Session<'_>, workload: &Workload) -> Uuid {
+    let id = workload.folder.workload_id;
+    Uuid::new_v5(&id.0, session.identity.as_bytes())
+}
+
+fn doing(workload: &Workload) -> String {
+    format!("it reads or merges backups of {:?}", workload.name)
+}
+
+/// The points, for whoever reads their images, and what keeps merges of this host from changing these
+/// meanwhile. A merge that was interrupted when nothing could be seen of it is left as it is; one that
+/// was nearly done fits neither the old manifests nor the new ones: it is brought to its end if it was begun
+/// here. One of somebody else may be going on right now.
 pub(super) fn settle(
     session: &Session<'_>,
     points: Points,
-) -> Result<(Points, Option<Flock<File>>), CommandError> {
+) -> Result<(Points, Flock<File>), CommandError> {
+    let Points { workload, .. } = &points;
+    let (key, doing) = (key_of(session, workload), doing(workload));
     if points.withdrawn.is_empty() {
-        return Ok((points, None));
+        return Ok((points, session.lock_shared(key, &doing)?));
     }
-    let lock = lock(session, &points.workload)?;
-    Ok((finish_visible(session, points)?, Some(lock)))
+    let begun = Begun::at(session, workload);
+    if begun.has(&points.withdrawn)? {
+        let lock = session.lock(key, &doing)?;
+        let points = finish_visible(session, points)?;
+        if points.withdrawn.is_empty() {
+            begun.forget()?;
+        }
+        return Ok((points, lock));
+    }
+    let lock = session.lock_shared(key, &doing)?;
+    let visible = has_visible_merges(&session.host, &withdrawn_images(session, &points));
+    if visible.map_err(transfer("look for interrupted merges", true))? {
+        let name = &workload.name;
+        return Err(CommandError::Refused(format!(
+            "a merge of {name:?} is under way, or did not come to its end where it was begun: give `merge` \
+             again there, or let the service delete the snapshot again"
+        )));
+    }
+    Ok((points, lock))
+}
+
+/// A note, in the state, of the snapshots that were withdrawn by who has it.
+struct Begun(PathBuf);
+
+impl Begun {
+    fn at(session: &Session<'_>, workload: &Workload) -> Self {
+        Self(session.state_file(key_of(session, workload), "merging"))
+    }
+
+    /// Whether it was who withdrew all of these.
+    fn has(&self, withdrawn: &[Manifest]) -> Result<bool, CommandError> {
+        let noted = match std::fs::read_to_string(&self.0) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            noted => noted.map_err(io(format!("read {}", self.0.display())))?,
+        };
+        let mut ids = withdrawn.iter().map(|gone| gone.snapshot_id.to_string());
+        Ok(ids.all(|id| noted.lines().any(|line| line == id)))
+    }
+
+    fn note(&self, withdrawn: &[Manifest]) -> Result<(), CommandError> {
+        let ids = withdrawn
+            .iter()
+            .map(|gone| format!("{}\n", gone.snapshot_id));
+        let written = std::fs::write(&self.0, ids.collect::<String>());
+        written.map_err(io(format!("write {}", self.0.display())))
+    }
+
+    fn forget(&self) -> Result<(), CommandError> {
+        let removed = std::fs::remove_file(&self.0);
+        removed.map_err(io(format!("remove {}", self.0.display())))
+    }
 }
 
 /// Brings those merges to their end that cannot be undone any more, so that manifests say what images are.
 fn finish_visible(session: &Session<'_>, points: Points) -> Result<Points, CommandError> {
-    let gone = points.withdrawn.iter().flat_map(|gone| &gone.disks);
-    let images: Vec<_> = gone
-        .map(|disk| session.place_of(&disk.image.name))
-        .collect();
-    let finished = finish_merges(&session.host, &images);
+    let finished = finish_merges(&session.host, &withdrawn_images(session, &points));
     finished.map_err(transfer("finish an interrupted merge", true))?;
     // Somebody else may have merged until the lock was ours.
     catalogue::points(session.target.as_ref(), points.workload)
+}
+
+fn withdrawn_images(session: &Session<'_>, points: &Points) -> Vec<ImagePlace> {
+    let gone = points.withdrawn.iter().flat_map(|gone| &gone.disks);
+    gone.map(|disk| session.place_of(&disk.image.name))
+        .collect()
 }
 
 fn folder_of(manifest: &Manifest) -> SnapshotFolder {
@@ -124,7 +198,9 @@ fn withdraw(session: &Session<'_>, manifest: &Manifest) -> Result<(), CommandErr
 fn finish(session: &Session<'_>, points: &Points, gone: &Manifest) -> Result<(), CommandError> {
     for disk in &gone.disks {
         let builds_on_it = |entry: &&DiskEntry| entry.backing.as_ref() == Some(&disk.image.name);
+        // One that is on its way itself may be built upon, too.
         let manifests = points.points.iter().map(|point| &point.manifest);
+        let manifests = manifests.chain(&points.withdrawn);
         let mut successors = manifests.filter_map(|point| point.disks.iter().find(builds_on_it));
         match (successors.next(), successors.next()) {
             (None, _) => {}

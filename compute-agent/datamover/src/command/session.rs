@@ -140,11 +140,25 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// A file of the state.
+    pub(super) fn state_file(&self, id: Uuid, extension: &str) -> PathBuf {
+        self.state.join(format!("{id}.{extension}"))
+    }
+
     /// What nobody else on this host with the same state does meanwhile.
     pub(super) fn lock(&self, id: Uuid, doing: &str) -> Result<Flock<File>, CommandError> {
-        let path = self.state.join(format!("{id}.lock"));
+        self.lock_as(FlockArg::LockExclusiveNonblock, id, doing)
+    }
+
+    /// The same, but for others who take it like this.
+    pub(super) fn lock_shared(&self, id: Uuid, doing: &str) -> Result<Flock<File>, CommandError> {
+        self.lock_as(FlockArg::LockSharedNonblock, id, doing)
+    }
+
+    fn lock_as(&self, how: FlockArg, id: Uuid, doing: &str) -> Result<Flock<File>, CommandError> {
+        let path = self.state_file(id, "lock");
         let file = File::create(&path).map_err(io(format!("write {}", path.display())))?;
-        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        Flock::lock(file, how).map_err(|_| {
             CommandError::Refused(format!("another program on this host is at it: {doing}"))
         })
     }

@@ -30,15 +30,18 @@ pub(super) fn run(session: &Session<'_>, arguments: &VerifyArguments) -> Result<
         damage_count: 0,
         damage: Vec::new(),
         unreferenced: Vec::new(),
+        skipped: Vec::new(),
     };
     match &arguments.point {
         None => {
             for workload in catalogue::workloads(session.target.as_ref())? {
+                let folder = workload.folder.to_string();
                 let points = catalogue::points(session.target.as_ref(), workload)?;
                 match merge::settle(session, points) {
                     Ok((points, _lock)) => scrub.all(&points)?,
-                    // What is being merged right now; all else can be verified.
-                    Err(error @ CommandError::Refused(_)) => session.warn(&error.to_string()),
+                    // All else can be verified.
+                    Err(CommandError::Refused(why)) => scrub.skipped.push(why),
+                    Err(CommandError::Damaged(why)) => scrub.found(&folder, None, why),
                     Err(error) => return Err(error),
                 }
             }
@@ -66,6 +69,8 @@ struct Scrub<'a> {
     damage: Vec<Found>,
     /// Not part of any backup.
     unreferenced: Vec<ObjectStat>,
+    /// Why some were not looked at.
+    skipped: Vec<String>,
 }
 
 /// So many are named; of the others it is said how many there are.
@@ -232,6 +237,9 @@ impl Scrub<'_> {
                 human += &format!("\n  and {unnamed} more");
             }
         }
+        for why in &self.skipped {
+            human += &format!("\nnot verified: {why}");
+        }
         human += &self.unreferenced_lines();
         let unreferenced = self
             .unreferenced
@@ -243,13 +251,18 @@ impl Scrub<'_> {
             "bytes_verified": self.verified_bytes,
             "damage_count": self.damage_count,
             "damage": self.damage.iter().map(Found::json).collect::<Vec<_>>(),
+            "not_verified": self.skipped,
             "unreferenced": unreferenced.collect::<Vec<_>>(),
             "seconds": seconds,
         });
         self.session.tell(&human, &json)?;
-        if self.damage_count == 0 {
+        if self.damage_count > 0 {
+            return Err(CommandError::Damaged("backups are damaged".to_owned()));
+        }
+        if self.skipped.is_empty() {
             return Ok(());
         }
-        Err(CommandError::Damaged("backups are damaged".to_owned()))
+        let message = "some backups could not be verified".to_owned();
+        Err(CommandError::Refused(message))
     }
 }

@@ -2,6 +2,7 @@
 //! out of room for what they overwrite. A guest must never suffer for its backup.
 
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -68,13 +69,15 @@ impl Points {
 
 fn watch(shared: &Weak<Shared>) {
     let mut ticks: u32 = 0;
+    let mut look: Option<JoinHandle<()>> = None;
     while let Some(shared) = shared.upgrade() {
         let points = Points(shared);
         points.tick(ticks.is_multiple_of(TICKS_BETWEEN_TRIES));
-        if ticks.is_multiple_of(TICKS_BETWEEN_LOOKS) {
-            points.forget_deleted();
+        let is_looking = look.as_ref().is_some_and(|look| !look.is_finished());
+        if ticks.is_multiple_of(TICKS_BETWEEN_LOOKS) && !is_looking {
+            // libvirt may take its time; room on the host is to be watched meanwhile.
+            look = Some(std::thread::spawn(move || points.forget_deleted()));
         }
-        drop(points);
         ticks = ticks.wrapping_add(1);
         std::thread::sleep(TICK);
     }

@@ -60,6 +60,11 @@ pub(crate) fn finish_merges(host: &Host, images: &[ImagePlace]) -> Result<bool, 
     merge::finish_before(host, images)
 }
 
+/// Whether there are any such merges.
+pub(crate) fn has_visible_merges(host: &Host, images: &[ImagePlace]) -> Result<bool, JobError> {
+    merge::is_visible_before(host, images)
+}
+
 /// A restore onto a disk that the caller has opened, whatever the job says of where it is.
 pub(crate) fn fill(
     run: &Run<'_>,

@@ -39,9 +39,11 @@ fn hang(lines: &[&str], calls: &[(Call, u64)], signal: Option<Signal>, statuses:
     if Share::is_unavailable() {
         return;
     }
-    let (template, points) = history(2);
-    let disk = template.read("disk");
     for line in lines {
+        // What is merged away must not be the last that can be.
+        let is_merge = line.starts_with("merge");
+        let (template, points) = history(if is_merge { 3 } else { 2 });
+        let disk = template.read("disk");
         for (call, after) in calls {
             println!("{line}: {call:?} {after}");
             let share = Share::with(&template);

@@ -54,19 +54,13 @@ fn what_killed_writers_of_an_object_have_left_goes_with_the_next_one() {
     let (folder, target) = target();
     let path = |file: &str| folder.path().join("w").join(file);
     target.put_object(&name("w/o"), b"1").unwrap();
-    let others = [
-        ".o.p.1-2-3.tmp",
-        ".p.1-2-3.tmp",
-        ".o.tmp",
-        ".o.1-2.tmp",
-        ".o.partial",
-    ];
-    for file in others.iter().chain(&[".o.1-2-3.tmp", ".o.4-5-6.tmp"]) {
+    let others = [".o.p.1-2-3-4.tmp", ".p.1-2-3-4.tmp", ".o.tmp", ".o.partial"];
+    for file in others.iter().chain(&[".o.1-2-3-4.tmp", ".o.4-5-6-7.tmp"]) {
         fs::write(path(file), b"half").unwrap();
     }
     target.put_object(&name("w/o"), b"2").unwrap();
     assert_eq!(target.get_object(&name("w/o"), 9).unwrap(), b"2");
-    assert!(!path(".o.1-2-3.tmp").exists() && !path(".o.4-5-6.tmp").exists());
+    assert!(!path(".o.1-2-3-4.tmp").exists() && !path(".o.4-5-6-7.tmp").exists());
     for other in others {
         assert!(path(other).exists(), "{other}");
     }

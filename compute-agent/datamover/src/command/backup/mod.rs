@@ -39,9 +39,9 @@ const LISTED: &str = "listed";
 
 pub(super) fn run(session: &Session<'_>, arguments: &BackupArguments) -> Result<(), CommandError> {
     let began = Instant::now();
-    let points = points_of(session, &arguments.name)?;
     let key = Unfinished::key(&session.identity, &arguments.name);
     let _lock = session.lock(key, &format!("a backup of {:?}", arguments.name))?;
+    let points = points_of(session, &arguments.name)?;
     let source = Source::open(session, arguments)?;
     let asked = ask(session, key, arguments, &points, &source)?;
     let begun = begin(session, key, asked, &points);
@@ -54,7 +54,7 @@ pub(super) fn run(session: &Session<'_>, arguments: &BackupArguments) -> Result<
     let job = job_of(session, &unfinished, &image);
     let published = points.by_id(unfinished.snapshot_id);
     let (facts, read_bytes) = match published {
-        Some(point) => (publish::again(session.target.as_ref(), point)?, 0),
+        Some(_) => (publish::again(session, &points, folder)?, 0),
         None => back_it_up(session, key, &unfinished, &job, source, arguments)?,
     };
     let made = publish::Made {
@@ -214,11 +214,10 @@ fn begin(
     if let Some(earlier) = Unfinished::load(session, key)? {
         let folder = folder_of(&points.workload, &earlier);
         // It may have come to its end without being able to say so.
-        let is_published = points.by_id(earlier.snapshot_id).is_some();
-        let is_same = if is_published {
-            earlier.asked.is_asked_again(&asked, &image_of(&folder))
-        } else {
-            earlier.asked == asked
+        let is_published = points.was_published(earlier.snapshot_id);
+        let is_same = match points.by_id(earlier.snapshot_id) {
+            Some(_) => earlier.asked.is_asked_again(&asked, &image_of(&folder)),
+            None => !is_published && earlier.asked == asked,
         };
         if is_same && asked.identity.is_some() {
             let is_resumed = earlier.work.is_some();

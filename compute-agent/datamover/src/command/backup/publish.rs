@@ -13,8 +13,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::{resource_of, vm_of};
-use crate::command::catalogue::Point;
+use crate::command::catalogue::{self, Points};
 use crate::command::error::{CommandError, target as failed};
+use crate::command::merge;
+use crate::command::session::Session;
 
 /// An image that was written.
 pub(super) struct Made<'a> {
@@ -67,10 +69,20 @@ pub(super) fn publish(target: &dyn Target, made: &Made<'_>) -> Result<(), Comman
     put_manifest(target, &manifest)
 }
 
-/// What was published by a run that could not say so: perhaps it is not durable yet.
-pub(super) fn again(target: &dyn Target, point: &Point) -> Result<ImageFacts, CommandError> {
+/// What was published by a run that could not say so: perhaps it is not durable yet. A merge may have
+/// changed the manifest since.
+pub(super) fn again(
+    session: &Session<'_>,
+    points: &Points,
+    folder: SnapshotFolder,
+) -> Result<ImageFacts, CommandError> {
+    let _lock = merge::lock(session, &points.workload)?;
+    let points = catalogue::points(session.target.as_ref(), points.workload.clone())?;
+    let point = points.by_id(folder.snapshot_id).ok_or_else(|| {
+        CommandError::Refused("it was merged away since: give the command again".to_owned())
+    })?;
     let disk = point.disk(None)?;
-    put_manifest(target, &point.manifest)?;
+    put_manifest(session.target.as_ref(), &point.manifest)?;
     Ok(ImageFacts {
         image_size_bytes: disk.image.size_bytes,
         image_blake3: disk.image.blake3.to_string(),

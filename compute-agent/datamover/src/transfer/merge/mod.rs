@@ -90,7 +90,13 @@ pub(super) fn finish_before<'a>(
     recover::finish_around(&places.collect::<Result<Vec<_>, _>>()?)
 }
 
-/// The same, for who was told a chain or digests that are the old ones then.
+/// Whether there are any; nothing is changed.
+pub(super) fn is_visible_before(host: &Host, images: &[ImagePlace]) -> Result<bool, JobError> {
+    let places = images.iter().map(|image| host.place(image));
+    recover::is_visible_around(&places.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// The same as [`finish_before`], for who was told a chain or digests that are the old ones then.
 pub(super) fn finish_before_reading<'a>(
     host: &Host,
     images: impl IntoIterator<Item = &'a ImagePlace>,

@@ -48,10 +48,29 @@ pub(super) fn finish(target: &Arc<dyn Target>, kept: &ObjectName) -> Result<Foun
 
 /// Finishes all such merges that one of these images takes part in; says whether there were any.
 pub(super) fn finish_around(places: &[Place]) -> Result<bool, JobError> {
-    let Some(first) = places.first() else {
-        return Ok(false);
-    };
     let mut has_finished = false;
+    for interrupted in around(places)? {
+        has_finished |= interrupted.finish_if_visible()? == Found::Finished;
+    }
+    Ok(has_finished)
+}
+
+/// Whether there are any, which are left as they are.
+pub(super) fn is_visible_around(places: &[Place]) -> Result<bool, JobError> {
+    for interrupted in around(places)? {
+        if interrupted.stage()? != Stage::Before {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The merges that one of these images takes part in.
+fn around(places: &[Place]) -> Result<Vec<Interrupted>, JobError> {
+    let mut found = Vec::new();
+    let Some(first) = places.first() else {
+        return Ok(found);
+    };
     let mut folders = Vec::new();
     for place in places {
         let folder = MergeIntent::folder_of(&place.image);
@@ -70,11 +89,11 @@ pub(super) fn finish_around(places: &[Place]) -> Result<bool, JobError> {
                 [&interrupted.removed.image, &interrupted.kept.image].contains(&&place.image)
             };
             if places.iter().any(concerns) {
-                has_finished |= interrupted.finish_if_visible()? == Found::Finished;
+                found.push(interrupted);
             }
         }
     }
-    Ok(has_finished)
+    Ok(found)
 }
 
 /// Undoes the merge into `kept`, or finishes it if that is not possible any more.

@@ -139,7 +139,8 @@ impl From<FlavorBody> for FlavorRecord {
 
 pub(super) fn new_flavor_body(flavor: &FlavorRecord) -> Value {
     json!({ "flavor": {
-        "id": "auto",
+        // Nova makes one up; the `auto` of its clients is never sent.
+        "id": null,
         "name": flavor.name,
         "vcpus": flavor.vcpus,
         "ram": flavor.ram_mib,

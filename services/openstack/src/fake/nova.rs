@@ -365,7 +365,11 @@ fn flavor_create(state: &mut State, who: &Who, call: &Call) -> Outcome {
             "Flavor with this name already exists.",
         ));
     }
-    let id = new_id();
+    let id = body["id"].as_str().map_or_else(new_id, str::to_owned);
+    if state.flavors.get(&id).is_some() {
+        let why = format!("Flavor with ID {id} already exists.");
+        return Err(Reply::fault(409, "conflictingRequest", &why));
+    }
     body["id"] = json!(id);
     body["extra_specs"] = json!({});
     body["projects"] = json!([]);

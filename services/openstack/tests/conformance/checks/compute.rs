@@ -212,11 +212,17 @@ pub(crate) async fn a_flavor_is_seen_by_its_project_alone(on: Arc<Check>) {
         swap_mib: 64,
         extra_specs: pair("hw:watchdog_action", "reset"),
     };
-    let id = service
-        .compute()
-        .flavor_create(&wanted, &on.project_id().await)
-        .await
-        .unwrap();
+    let project = on.project_id().await;
+    let id = service.compute().flavor_create(&wanted, &project).await;
+    let id = id.unwrap();
+    let another = FlavorRecord {
+        name: unique("flavor"),
+        ..wanted.clone()
+    };
+    let other = service.compute().flavor_create(&another, &project).await;
+    let other = other.unwrap();
+    assert_ne!(id, other);
+    service.compute().flavor_delete(&other).await.unwrap();
     let seen = on.cloud.compute().flavors().await.unwrap();
     let strangers = on.stranger_cloud().await.compute().flavors().await.unwrap();
     service.compute().flavor_delete(&id).await.unwrap();
@@ -243,7 +249,7 @@ pub(crate) async fn a_flavor_is_seen_by_its_project_alone(on: Arc<Check>) {
     let refused = on
         .cloud
         .compute()
-        .flavor_create(&known[0], &on.project_id().await)
+        .flavor_create(&known[0], &project)
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), Kind::Forbidden);

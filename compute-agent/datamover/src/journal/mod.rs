@@ -52,9 +52,7 @@ impl Journal {
         path: &Path,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), JournalError> {
-        // An entry and a file beside it are written side by side.
-        let mut new = path.as_os_str().to_owned();
-        new.push(".new");
+        let new = new_of(path);
         let write_new = || {
             // Some entries hold secrets.
             let mut options = File::options();
@@ -86,14 +84,17 @@ impl Journal {
         self.remove_file(&self.file(id, "json"))
     }
 
-    /// Removes a file beside it; none is fine.
+    /// Removes a file beside it, and what a kill may have left of its next version; none is fine.
     pub(crate) fn remove_file(&self, path: &Path) -> Result<(), JournalError> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("remove", path)(error))
+        for path in [path, &new_of(path)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove", path)(error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// One entry; none if there is none. One that cannot be read is told of and as good as none.
@@ -138,6 +139,13 @@ impl Journal {
         }
         Ok(entries)
     }
+}
+
+/// Where its next version is written: an entry and a file beside it are written side by side.
+fn new_of(path: &Path) -> PathBuf {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    new.into()
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> JournalError {
@@ -188,6 +196,8 @@ mod tests {
         assert_eq!(journal.load::<u32>().unwrap(), [(one, 2)]);
         journal.remove(one).unwrap();
         journal.remove(one).unwrap();
+        journal.remove(two).unwrap();
+        assert!(!journal.file(two, "json.new").exists());
         assert!(journal.load::<u32>().unwrap().is_empty());
     }
 }

@@ -132,6 +132,41 @@ fn a_merge_that_lacks_only_its_last_steps_is_finished() {
     }
 }
 
+/// Somebody else may be at it: who only reads leaves a merge alone that it did not begin.
+#[test]
+fn a_merge_of_another_that_is_nearly_done_is_not_touched() {
+    if Share::is_unavailable() {
+        return;
+    }
+    let (template, points) = history(3);
+    let newest = points.clone().split_off("p1");
+    let mut refused = 0;
+    for removed in 1..6 {
+        let share = Share::with(&template);
+        let rule = Rule::of(Call::Remove, removed, Errno::EIO);
+        share.faults().set([rule]);
+        share.shell.fails("merge t web", 1);
+        share.faults().clear();
+        let left = share.shell.stored("");
+        for line in ["restore t web out", "verify t"] {
+            let mut command = share.shell.command(line);
+            let another = command.env("BACKSTAY_STATE", share.shell.path("another"));
+            let output = another.output().unwrap();
+            let told = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+            assert!(
+                output.status.success() || told.contains("is under way"),
+                "{told}"
+            );
+            refused += usize::from(!output.status.success());
+        }
+        assert_eq!(share.shell.stored(""), left);
+        assert_points(&share.shell, &newest, &Points::new());
+        share.shell.json("merge t web");
+        assert_nothing_left(&share.shell);
+    }
+    assert!(refused > 0);
+}
+
 #[test]
 fn a_restore() {
     if Share::is_unavailable() {

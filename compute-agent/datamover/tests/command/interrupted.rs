@@ -127,6 +127,24 @@ fn another_backup_than_the_one_that_was_done_is_made() {
 }
 
 #[test]
+fn a_backup_that_was_done_and_is_being_merged_away_is_not_removed() {
+    let shell = Shell::new();
+    let bytes = noise(200 * C, 12);
+    shell.write("disk", &bytes);
+    published_in_secret(&shell, "backup disk t --name web --point one");
+    copy(&shell.path("state"), &shell.path("of-another"));
+    shell.json("backup disk t --name web --point two --incremental");
+    copy(&shell.path("of-another"), &shell.path("state"));
+    shell.withdraw("web@one");
+    shell.write("disk", &noise(200 * C, 13));
+    shell.json(&format!("backup disk t --name web --point three {FAST}"));
+    shell.assert_restores("web@two", &bytes);
+    shell.json("merge t web");
+    shell.assert_restores("web@two", &bytes);
+    assert_nothing_left(&shell);
+}
+
+#[test]
 fn two_backups_of_one_name_do_not_get_into_each_others_way() {
     let shell = Shell::new();
     shell.write("disk", &noise(200 * C, 5));

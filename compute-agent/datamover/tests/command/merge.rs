@@ -62,17 +62,7 @@ fn an_old_one_that_nothing_builds_upon_is_removed() {
 fn a_merge_that_did_not_come_to_its_end_costs_no_point_and_is_finished() {
     let shell = Shell::new();
     let disks = history(&shell, 3);
-    let oldest = shell.json("info t web@p0")["snapshot_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let manifests = shell.stored("manifest.json");
-    let manifest = manifests
-        .iter()
-        .find(|path| path.to_string_lossy().contains(&oldest))
-        .unwrap();
-    let withdrawn = manifest.with_file_name("manifest.withdrawn.json");
-    std::fs::rename(manifest, withdrawn).unwrap();
+    let oldest = shell.withdraw("web@p0");
     shell.assert_restores("web@p1", &disks[1]);
     shell.assert_restores("web@p2", &disks[2]);
     assert_eq!(shell.json("verify t")["damage_count"], 0);
@@ -82,4 +72,20 @@ fn a_merge_that_did_not_come_to_its_end_costs_no_point_and_is_finished() {
     shell.assert_restores("web@p1", &disks[1]);
     shell.assert_restores("web@p2", &disks[2]);
     assert!(shell.stored(&oldest).is_empty());
+}
+
+/// As the service leaves them when a deletion failed, and another one after it.
+#[test]
+fn several_that_were_withdrawn_cost_no_point_in_whatever_order_they_go() {
+    let shell = Shell::new();
+    let disks = history(&shell, 7);
+    for number in 0..5 {
+        shell.withdraw(&format!("web@p{number}"));
+    }
+    shell.assert_restores("web@p5", &disks[5]);
+    assert_eq!(shell.json("merge t web")["points"], 2);
+    shell.assert_restores("web@p5", &disks[5]);
+    shell.assert_restores("web@p6", &disks[6]);
+    assert_eq!(shell.json("verify t")["damage_count"], 0);
+    assert_eq!(shell.stored(".index").len(), 2);
 }

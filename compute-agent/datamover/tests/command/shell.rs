@@ -83,6 +83,16 @@ impl Shell {
         info["disks"][0]["image"].as_str().unwrap().to_owned()
     }
 
+    /// As the first step of merging a point away does; its snapshot's id.
+    pub(crate) fn withdraw(&self, point: &str) -> String {
+        let info = self.json(&format!("info t {point}"));
+        let id = info["snapshot_id"].as_str().unwrap().to_owned();
+        let manifest = self.stored(&format!("snapshot_{id}/manifest.json"));
+        let manifest = manifest.first().unwrap();
+        fs::rename(manifest, manifest.with_file_name("manifest.withdrawn.json")).unwrap();
+        id
+    }
+
     /// Files on the target whose path has `part` in it, hidden ones included.
     pub(crate) fn stored(&self, part: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();

@@ -21,6 +21,9 @@ other's backups. `qemu-img` reads them as well.
   it is whole. Interrupted by Ctrl-C, SIGTERM, a crash or a failure that passes, the same command goes on
   where it was if the file has not changed since; devices and NBD exports cannot tell, and begin anew. What
   cannot go on is removed. Where it stands is kept in `--state`: one host, one user.
+* **Merges and readers.** An interrupted `merge` costs no point: all can be restored at once. One that cannot be
+  undone any more is finished first, by whoever reads, if it was begun with the same `--state`. Beside a merge of
+  somebody else, a service perhaps, `restore`, `verify` and `export` are refused or name what they left out.
 * **Sizes are exact to the byte,** 0 included.
 * **Existing data is safe.** A file that has something in it, and any device, RBD image or NBD export, is
   only written to with `--force`. A destination that is too small is refused before the first byte.

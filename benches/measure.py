@@ -59,13 +59,13 @@ def once(command):
 
 def paired(peer, ours, runs, warmups):
     """Runs both sides in turn, the order changing from round to round so that neither always comes
-    second, and looks at what the last run of each has made. Returns two lists of `Run`. A side is
-    (preparation, command, check)."""
-    results = ([], [])
+    second, and looks at what the last run of each has made, before the other side's preparation clears it away.
+    Returns two lists of `Run`, and what both have stored. A side is (preparation, command, check, stored)."""
+    results, sizes = ([], []), [None, None]
     for round_ in range(-warmups, runs):
         order = (0, 1) if round_ % 2 == 0 else (1, 0)
         for side in order:
-            preparation, command, check = (peer, ours)[side]
+            preparation, command, check, stored = (peer, ours)[side]
             if preparation:
                 quiet(preparation)
             run = once(command)
@@ -73,7 +73,9 @@ def paired(peer, ours, runs, warmups):
                 results[side].append(run)
             if check and round_ == runs - 1:
                 quiet(check)
-    return results
+            if stored and round_ == runs - 1:
+                sizes[side] = allocated_bytes(stored)
+    return *results, sizes
 
 
 def ratio(peer, ours, figure):

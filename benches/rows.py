@@ -40,9 +40,9 @@ class Row:
 
 def carry_out(row, runs=None):
     """Runs the row and returns its line of the summary."""
-    peer, ours = measure.paired(
-        (row.before_peer, row.peer_command, row.check_peer),
-        (row.before_ours, row.our_command, row.check_ours),
+    peer, ours, sizes = measure.paired(
+        (row.before_peer, row.peer_command, row.check_peer, row.stored_peer),
+        (row.before_ours, row.our_command, row.check_ours, row.stored_ours),
         runs or row.runs,
         row.warmups,
     )
@@ -51,8 +51,7 @@ def carry_out(row, runs=None):
         "cpu_s": measure.ratio(peer, ours, "cpu_s"),
         "peak_mib": max(run.peak_mib for run in ours),
     }
-    if row.stored_peer and row.stored_ours:
-        sizes = [measure.allocated_bytes(path) for path in (row.stored_peer, row.stored_ours)]
+    if all(sizes):
         found["stored"] = sizes[1] / sizes[0]
     missed = [limit.text() for limit in row.limits if found[limit.figure] > limit.at_most]
     return {

@@ -21,6 +21,11 @@ impl Throttle {
         }
     }
 
+    /// Whether there is a rate at all.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.bytes_per_second.is_some()
+    }
+
     /// Returns when these bytes may go, or as soon as the transfer is interrupted.
     pub(crate) fn pass(&self, bytes: u64, ticket: &Ticket) -> Result<(), Interrupted> {
         ticket.check()?;

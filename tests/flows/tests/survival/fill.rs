@@ -4,7 +4,7 @@ use agent_format::Digest;
 use services_db::Snapshot;
 use tests_flows::processes::DeploymentOptions;
 
-use crate::protected::{DATA, MIB, Protected, RATE};
+use crate::protected::{DATA, MIB, Protected, RATE, READ_AGAIN};
 
 /// A snapshot taken fast, then the server is lost, and disks are moved slowly.
 async fn lost(options: DeploymentOptions) -> (Protected, Snapshot, Vec<Digest>) {
@@ -40,10 +40,9 @@ async fn a_fill_survives_a_kill_of_its_datamover_and_does_not_start_over() {
     workload.restored(id, &digests).await;
     let after = workload.ended(flow, "restore").await.progress;
     assert_eq!(after.done_bytes, after.total_bytes);
-    // How much less depends on where the threads were, which are eight, with 2 MiB each: at this pace they
-    // come to their ends together, so that a second's checkpoint may hold next to nothing.
+    let allowed = after.total_bytes - before.progress.done_bytes + READ_AGAIN;
     assert!(
-        after.read_since_start_bytes < after.total_bytes,
+        after.read_since_start_bytes <= allowed,
         "{before:?} {after:?}"
     );
     assert!(after.read_since_start_bytes > 0);

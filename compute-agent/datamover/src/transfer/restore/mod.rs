@@ -54,7 +54,12 @@ pub(super) fn fill(
     }
     let left = room::make(run, job, &source, destination, work.offset)?;
     run.ticket.set_total(work.done_bytes + left);
-    let threads = pipeline::copying_workers();
+    // At a limited pace more threads move no more: they hold more that is not done, and lost to a crash.
+    let threads = if run.host.throttle.is_limited() {
+        pipeline::workers()
+    } else {
+        pipeline::copying_workers()
+    };
     let mut batches = Batches::new(&source, work.offset)?;
     let sinks = Sinks::new(threads);
     let mut filler = Filler {

@@ -13,7 +13,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::DiskName;
+use crate::layout::{DiskName, SnapshotFolder};
 use crate::{Digest, HashAlgorithm, ObjectName, ResourceId, SnapshotId, VmId, WorkloadId};
 
 /// The version that this program writes, and the newest that it reads.
@@ -133,6 +133,14 @@ struct VersionOnly {
 }
 
 impl Manifest {
+    /// The folder that all of it lies in, and it as well.
+    pub fn folder(&self) -> SnapshotFolder {
+        SnapshotFolder {
+            workload_id: self.workload_id,
+            snapshot_id: self.snapshot_id,
+        }
+    }
+
     /// Parses and validates; a newer version is told from damage.
     pub fn from_slice(json: &[u8]) -> Result<Self, ManifestError> {
         // The version first: the rest of a newer one need not parse.

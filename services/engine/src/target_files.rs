@@ -161,10 +161,7 @@ pub(crate) async fn put_description(
     description: &Description,
 ) -> Result<(), StepFailure> {
     let manifest = &description.manifest;
-    let folder = SnapshotFolder {
-        workload_id: manifest.workload_id,
-        snapshot_id: manifest.snapshot_id,
-    };
+    let folder = manifest.folder();
     let name = match description.is_withdrawn {
         true => folder.withdrawn_manifest(),
         false => folder.manifest(),

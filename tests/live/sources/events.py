@@ -4,17 +4,10 @@ import signal
 from pathlib import Path
 
 import tenant  # noqa: F401  (puts the lab's guest.py on the path)
-from guest import VIRSH, agent_answers, domain_of, sh, until
+from guest import VIRSH, domain_of, sh, until
+from machine import wait_for_guest
 
 PID_FILES = Path("/run/libvirt/qemu")
-
-
-def wait_for_guest(cloud, server):
-    """The guest has booted and its agent answers; returns the libvirt domain."""
-    until("the guest's console", 240, lambda: "lab-guest: ready" in (cloud.compute.get_server_console_output(server.id)["output"] or ""))
-    domain = domain_of(server.id)
-    until("the guest's agent", 60, lambda: agent_answers(domain))
-    return domain
 
 
 def hard_reboot_of_hanging(cloud, server):

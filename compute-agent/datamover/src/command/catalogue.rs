@@ -91,8 +91,13 @@ fn named(target: &dyn Target, file: &ObjectName) -> Result<Option<Named>, Comman
     }
 }
 
-/// The one of this name or id.
+/// The points of who has this name or id.
 pub(super) fn find(target: &dyn Target, name: &str) -> Result<Points, CommandError> {
+    points(target, find_workload(target, name)?)
+}
+
+/// The one of this name or id.
+pub(super) fn find_workload(target: &dyn Target, name: &str) -> Result<Workload, CommandError> {
     let of_command = WorkloadFolder {
         workload_id: workload_of(name),
     };
@@ -108,7 +113,7 @@ pub(super) fn find(target: &dyn Target, name: &str) -> Result<Points, CommandErr
             .is_some()
         {
             let name = name_in(target, &file)?.unwrap_or_else(|| name.to_owned());
-            return points(target, Workload { folder, name });
+            return Ok(Workload { folder, name });
         }
     }
     let mut same: Vec<_> = workloads(target)?
@@ -116,7 +121,7 @@ pub(super) fn find(target: &dyn Target, name: &str) -> Result<Points, CommandErr
         .filter(|workload| workload.name == name)
         .collect();
     match (same.pop(), same.is_empty()) {
-        (Some(workload), true) => points(target, workload),
+        (Some(workload), true) => Ok(workload),
         (Some(_), false) => Err(CommandError::Refused(format!(
             "several workloads are called {name:?}: give an id (see `info`)"
         ))),
@@ -254,6 +259,12 @@ impl Points {
         self.points.last()
     }
 
+    /// Of all whose images something may build upon: the points, and those that are being merged away.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        let points = self.points.iter().map(|point| &point.manifest);
+        points.chain(&self.withdrawn)
+    }
+
     /// The point of a snapshot.
     pub(super) fn by_id(&self, id: SnapshotId) -> Option<&Point> {
         let mut points = self.points.iter();
@@ -314,10 +325,7 @@ impl Points {
         let mut chain = vec![newest];
         let mut last = newest;
         while let Some(backing) = &last.backing {
-            let manifests = self.points.iter().map(|point| &point.manifest);
-            let mut all = manifests
-                .chain(&self.withdrawn)
-                .flat_map(|manifest| &manifest.disks);
+            let mut all = self.manifests().flat_map(|manifest| &manifest.disks);
             let found = all.find(|disk| disk.image.name == *backing);
             let parent = found.ok_or_else(|| {
                 let image = &last.image.name;

@@ -14,7 +14,6 @@ use std::time::Instant;
 
 use agent_contract::{ImagePlace, MergeJob, TransferJob};
 use agent_format::ObjectName;
-use agent_format::layout::SnapshotFolder;
 use agent_format::manifest::{DiskEntry, Manifest};
 use nix::fcntl::Flock;
 use serde_json::json;
@@ -28,9 +27,10 @@ use crate::transfer::{finish_merges, has_visible_merges};
 
 pub(super) fn run(session: &Session<'_>, arguments: &MergeArguments) -> Result<(), CommandError> {
     let began = Instant::now();
-    let find = || catalogue::find(session.target.as_ref(), &arguments.name);
-    let mut points = find()?;
-    let _lock = lock(session, &points.workload)?;
+    let target = session.target.as_ref();
+    let workload = catalogue::find_workload(target, &arguments.name)?;
+    let _lock = lock(session, &workload)?;
+    let mut points = catalogue::points(target, workload)?;
     // Until all is done: whoever reads may finish what was begun here, and nothing else.
     let begun = Begun::at(session, &points.workload);
     begun.note(&points.withdrawn)?;
@@ -59,7 +59,7 @@ pub(super) fn run(session: &Session<'_>, arguments: &MergeArguments) -> Result<(
         } else {
             break;
         }
-        points = find()?;
+        points = catalogue::points(target, points.workload)?;
     }
     begun.forget()?;
     let seconds = began.elapsed().as_secs_f64();
@@ -101,23 +101,26 @@ fn doing(workload: &Workload) -> String {
 /// here. One of somebody else may be going on right now.
 pub(super) fn settle(
     session: &Session<'_>,
-    points: Points,
+    workload: Workload,
 ) -> Result<(Points, Flock<File>), CommandError> {
+    let target = session.target.as_ref();
+    let reading = session.lock_shared(key_of(session, &workload), &doing(&workload))?;
+    let points = catalogue::points(target, workload)?;
     let Points { workload, .. } = &points;
-    let (key, doing) = (key_of(session, workload), doing(workload));
     if points.withdrawn.is_empty() {
-        return Ok((points, session.lock_shared(key, &doing)?));
+        return Ok((points, reading));
     }
     let begun = Begun::at(session, workload);
     if begun.has(&points.withdrawn)? {
-        let lock = session.lock(key, &doing)?;
-        let points = finish_visible(session, points)?;
+        drop(reading);
+        let merging = lock(session, workload)?;
+        // Somebody else may have merged until the lock was ours.
+        let points = finish_visible(session, catalogue::points(target, points.workload)?)?;
         if points.withdrawn.is_empty() {
             begun.forget()?;
         }
-        return Ok((points, lock));
+        return Ok((points, merging));
     }
-    let lock = session.lock_shared(key, &doing)?;
     let visible = has_visible_merges(&session.host, &withdrawn_images(session, &points));
     if visible.map_err(transfer("look for interrupted merges", true))? {
         let name = &workload.name;
@@ -126,7 +129,7 @@ pub(super) fn settle(
              again there, or let the service delete the snapshot again"
         )));
     }
-    Ok((points, lock))
+    Ok((points, reading))
 }
 
 /// A note, in the state, of the snapshots that were withdrawn by who has it.
@@ -164,9 +167,10 @@ impl Begun {
 /// Brings those merges to their end that cannot be undone any more, so that manifests say what images are.
 fn finish_visible(session: &Session<'_>, points: Points) -> Result<Points, CommandError> {
     let finished = finish_merges(&session.host, &withdrawn_images(session, &points));
-    finished.map_err(transfer("finish an interrupted merge", true))?;
-    // Somebody else may have merged until the lock was ours.
-    catalogue::points(session.target.as_ref(), points.workload)
+    if finished.map_err(transfer("finish an interrupted merge", true))? {
+        return catalogue::points(session.target.as_ref(), points.workload);
+    }
+    Ok(points)
 }
 
 fn withdrawn_images(session: &Session<'_>, points: &Points) -> Vec<ImagePlace> {
@@ -175,16 +179,9 @@ fn withdrawn_images(session: &Session<'_>, points: &Points) -> Vec<ImagePlace> {
         .collect()
 }
 
-fn folder_of(manifest: &Manifest) -> SnapshotFolder {
-    SnapshotFolder {
-        workload_id: manifest.workload_id,
-        snapshot_id: manifest.snapshot_id,
-    }
-}
-
 /// From here on it is no backup any more; what its images are can still be read.
 fn withdraw(session: &Session<'_>, manifest: &Manifest) -> Result<(), CommandError> {
-    let folder = folder_of(manifest);
+    let folder = manifest.folder();
     let target = session.target.as_ref();
     let withdrawn = || {
         let bytes = target.get_object(&folder.manifest(), JSON_LIMIT_BYTES)?;
@@ -199,9 +196,9 @@ fn finish(session: &Session<'_>, points: &Points, gone: &Manifest) -> Result<(),
     for disk in &gone.disks {
         let builds_on_it = |entry: &&DiskEntry| entry.backing.as_ref() == Some(&disk.image.name);
         // One that is on its way itself may be built upon, too.
-        let manifests = points.points.iter().map(|point| &point.manifest);
-        let manifests = manifests.chain(&points.withdrawn);
-        let mut successors = manifests.filter_map(|point| point.disks.iter().find(builds_on_it));
+        let mut successors = points
+            .manifests()
+            .filter_map(|point| point.disks.iter().find(builds_on_it));
         match (successors.next(), successors.next()) {
             (None, _) => {}
             (Some(successor), None) => merge(session, &disk.image.name, &successor.image.name)?,
@@ -212,7 +209,7 @@ fn finish(session: &Session<'_>, points: &Points, gone: &Manifest) -> Result<(),
             }
         }
     }
-    let folder = folder_of(gone);
+    let folder = gone.folder();
     // What says that something is left to be done goes last.
     let removed = (|| {
         for object in session.target.list(Some(&folder.name()))? {

@@ -21,8 +21,8 @@ use crate::transfer::fill as fill_disk;
 
 pub(super) fn run(session: &Session<'_>, arguments: &RestoreArguments) -> Result<(), CommandError> {
     let began = Instant::now();
-    let points = catalogue::find(session.target.as_ref(), &arguments.point.name)?;
-    let (points, _lock) = merge::settle(session, points)?;
+    let workload = catalogue::find_workload(session.target.as_ref(), &arguments.point.name)?;
+    let (points, _lock) = merge::settle(session, workload)?;
     let point = points.find(&arguments.point)?;
     let disk = point.disk(arguments.disk.as_deref())?;
     let chain = points.chain(disk)?;

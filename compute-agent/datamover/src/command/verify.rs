@@ -36,8 +36,7 @@ pub(super) fn run(session: &Session<'_>, arguments: &VerifyArguments) -> Result<
         None => {
             for workload in catalogue::workloads(session.target.as_ref())? {
                 let folder = workload.folder.to_string();
-                let points = catalogue::points(session.target.as_ref(), workload)?;
-                match merge::settle(session, points) {
+                match merge::settle(session, workload) {
                     Ok((points, _lock)) => scrub.all(&points)?,
                     // All else can be verified.
                     Err(CommandError::Refused(why)) => scrub.skipped.push(why),
@@ -47,8 +46,8 @@ pub(super) fn run(session: &Session<'_>, arguments: &VerifyArguments) -> Result<
             }
         }
         Some(spec) => {
-            let points = catalogue::find(session.target.as_ref(), &spec.name)?;
-            let (points, _lock) = merge::settle(session, points)?;
+            let workload = catalogue::find_workload(session.target.as_ref(), &spec.name)?;
+            let (points, _lock) = merge::settle(session, workload)?;
             if spec.point.is_none() {
                 scrub.all(&points)?;
             } else {

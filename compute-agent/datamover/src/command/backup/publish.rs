@@ -100,11 +100,7 @@ fn put_manifest(target: &dyn Target, manifest: &Manifest) -> Result<(), CommandE
     let json = manifest.to_vec().map_err(|error| {
         CommandError::Refused(format!("the manifest would not be valid: {error}"))
     })?;
-    let folder = SnapshotFolder {
-        workload_id: manifest.workload_id,
-        snapshot_id: manifest.snapshot_id,
-    };
-    let put = target.put_object(&folder.manifest(), &json);
+    let put = target.put_object(&manifest.folder().manifest(), &json);
     put.map_err(failed("write the manifest"))
 }
 

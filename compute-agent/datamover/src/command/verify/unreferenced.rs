@@ -11,8 +11,7 @@ use crate::command::catalogue::Points;
 /// Objects in folders of snapshots that no manifest names: of a backup that is being written now, or was
 /// never ended, or was removed but for them. Where the manifest is damaged nothing can be told of a folder.
 pub(super) fn among(points: &Points) -> impl Iterator<Item = &ObjectStat> {
-    let manifests = points.points.iter().map(|point| &point.manifest);
-    let named: BTreeSet<_> = manifests.chain(&points.withdrawn).flat_map(names).collect();
+    let named: BTreeSet<_> = points.manifests().flat_map(names).collect();
     let is_part = move |name: &ObjectName| {
         let folder = name.parts().nth(1).unwrap_or_default();
         let in_snapshot = folder.starts_with("snapshot_");
@@ -25,10 +24,7 @@ pub(super) fn among(points: &Points) -> impl Iterator<Item = &ObjectStat> {
 }
 
 fn names(manifest: &Manifest) -> Vec<ObjectName> {
-    let folder = agent_format::layout::SnapshotFolder {
-        workload_id: manifest.workload_id,
-        snapshot_id: manifest.snapshot_id,
-    };
+    let folder = manifest.folder();
     let mut names = vec![folder.manifest(), folder.withdrawn_manifest()];
     names.extend(manifest.objects.iter().map(|object| object.name.clone()));
     for disk in &manifest.disks {

@@ -3,8 +3,8 @@
 
 # Building the workspace (Rust itself comes from rustup, see scripts/need-rust).
 PKG_build="gcc libc6-dev make pkg-config libmariadb-dev git ca-certificates"
-# Tests beside the code: judges of the QCOW2 format, private database and message servers.
-PKG_test="qemu-utils qemu-block-extra ceph-common mariadb-server rabbitmq-server"
+# Tests beside the code: lint of the stories, judges of the QCOW2 format, private database and message servers.
+PKG_test="flake8 qemu-utils qemu-block-extra ceph-common mariadb-server rabbitmq-server"
 # Speaking to a cloud that somebody else runs.
 PKG_client="python3-openstackclient libvirt-clients ceph-common qemu-utils qemu-block-extra jq"
 # The lab, part by part (tests/live/lab/README.md).

@@ -36,24 +36,6 @@ def pid_of(name):
     return pid if program == str(BIN / name) else None
 
 
-def launch(name, *options):
-    """Starts a program as its user, with that user's groups and nothing of our environment."""
-    user, conf = DAEMONS[name]
-    account = pwd.getpwnam(user)
-    groups = [g.gr_gid for g in grp.getgrall() if user in g.gr_mem]
-    with open(LOG / f"{name}.log", "ab") as log:
-        return subprocess.Popen(
-            [str(BIN / name), "--config-file", str(ETC / conf), *options], cwd="/", stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log, user=account.pw_uid, group=account.pw_gid, extra_groups=groups, umask=0o007, start_new_session=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": account.pw_dir})
-
-
-def run(name, *options):
-    """Runs one of the programs to its end."""
-    if launch(name, *options).wait(60):
-        raise DaemonDied(f"{name} {' '.join(options)} failed; the end of {LOG}/{name}.log:\n{log_end(name)}")
-
-
 def _as_its_user(name):
     """The program with its configuration, and how to run it: its user, that user's groups, nothing of our environment."""
     user, conf = DAEMONS[name]

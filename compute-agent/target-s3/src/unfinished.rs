@@ -107,8 +107,17 @@ impl Bucket {
         self.delete_all(operation, &tails).await
     }
 
-    /// Finds an unfinished `name`, cut to `length`.
+    /// Finds an unfinished `name`, cut to `length`. Where there is none, nor is there anything beside it: whoever
+    /// completed the object, or threw it away, may have been killed before all was removed.
     pub(crate) async fn unfinished(&self, name: &ObjectName, length: u64) -> Result<Unfinished> {
+        let found = self.find_unfinished(name, length).await;
+        if matches!(&found, Err(error) if error.kind == ErrorKind::NotFound) {
+            self.abandon(OPERATION, name).await?;
+        }
+        found
+    }
+
+    async fn find_unfinished(&self, name: &ObjectName, length: u64) -> Result<Unfinished> {
         let partial = self.partial_key(name);
         let beside = self.list(OPERATION, &partial).await?;
         let state = self.read_state(name, &partial, &beside).await?;

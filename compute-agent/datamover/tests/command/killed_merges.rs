@@ -1,20 +1,20 @@
 //! Merges that are killed at random moments: every point that is listed can be restored at once, without
 //! the merge having come to its end, and the same command goes on.
 
-use std::fs;
 use std::process::Command;
 
 use crate::killed::{change, disk};
 use crate::killer::{Killer, span_of};
-use crate::shell::{Shell, copy};
+use crate::place::On;
+use crate::shell::Shell;
 use crate::state::{Points, assert_images, assert_nothing_left, listed};
 
 const POINTS: usize = 4;
 const MERGE: &str = "merge t web --keep 1";
 
-/// A chain in the folder `template`.
-fn history(compression: [&str; POINTS]) -> (Shell, Points) {
-    let shell = Shell::new();
+/// A chain.
+fn history(on: On, compression: [&str; POINTS]) -> (Shell, Points) {
+    let shell = Shell::on(on);
     let mut bytes = disk(5);
     let mut points = Points::new();
     for (number, compression) in compression.iter().enumerate() {
@@ -27,13 +27,12 @@ fn history(compression: [&str; POINTS]) -> (Shell, Points) {
         points.insert(point, bytes.clone());
         change(&mut bytes, number as u64 + 1);
     }
-    fs::rename(shell.path("t"), shell.path("template")).unwrap();
     (shell, points)
 }
 
 /// Who knows nothing of merges sees the disk as it was, too.
 fn assert_qemu_sees(shell: &Shell, point: &str) {
-    let image = shell.path("t").join(shell.image(&format!("web@{point}")));
+    let image = shell.files().join(shell.image(&format!("web@{point}")));
     let mut command = Command::new("qemu-img");
     command.args(["compare", "-f", "raw", "-F", "qcow2"]);
     let compared = command.arg(shell.path(point)).arg(image).output().unwrap();
@@ -42,6 +41,7 @@ fn assert_qemu_sees(shell: &Shell, point: &str) {
 
 /// What is listed, which must be the newest ones, is whole.
 fn assert_newest(shell: &Shell, points: &Points) -> usize {
+    shell.settle();
     assert_images(shell);
     assert_qemu_sees(shell, points.keys().next_back().unwrap());
     let found = listed(shell);
@@ -55,20 +55,18 @@ fn assert_newest(shell: &Shell, points: &Points) -> usize {
 
 /// The same, of a copy: a restore may bring a merge nearer to its end.
 fn assert_newest_of_copy(shell: &Shell, points: &Points) {
-    fs::rename(shell.path("t"), shell.path("as-it-was")).unwrap();
-    copy(&shell.path("as-it-was"), &shell.path("t"));
+    shell.settle();
+    let as_it_was = shell.keep("as-it-was");
     assert_newest(shell, points);
-    fs::remove_dir_all(shell.path("t")).unwrap();
-    fs::rename(shell.path("as-it-was"), shell.path("t")).unwrap();
+    shell.put_back(&as_it_was);
 }
 
-fn kill_merges(seed: u64, compression: [&str; POINTS], kills: usize) {
-    let (shell, points) = history(compression);
-    let begin = || copy(&shell.path("template"), &shell.path("t"));
-    begin();
+fn kill_merges(on: On, seed: u64, compression: [&str; POINTS], kills: usize) {
+    let (shell, points) = history(on, compression);
+    let template = shell.keep("template");
     let mut killer = Killer::new(seed, span_of(&mut shell.command(MERGE)));
     while killer.wants(kills) {
-        begin();
+        shell.put_back(&template);
         let mut is_done = false;
         while !is_done && killer.wants(kills) {
             is_done = !killer.kill(&mut shell.command(MERGE));
@@ -89,15 +87,20 @@ fn kill_merges(seed: u64, compression: [&str; POINTS], kills: usize) {
 
 #[test]
 fn a_merge_costs_no_point_that_stays() {
-    kill_merges(6, ["none"; POINTS], 20);
+    kill_merges(On::Folder, 6, ["none"; POINTS], 20);
 }
 
 #[test]
 fn a_merge_of_compressed_images_costs_no_point_that_stays() {
-    kill_merges(7, ["zstd"; POINTS], 20);
+    kill_merges(On::Folder, 7, ["zstd"; POINTS], 20);
 }
 
 #[test]
 fn a_merge_that_writes_anew_costs_no_point_that_stays() {
-    kill_merges(8, ["zstd", "zlib", "none", "zlib"], 10);
+    kill_merges(On::Folder, 8, ["zstd", "zlib", "none", "zlib"], 10);
+}
+
+#[test]
+fn a_merge_in_a_bucket_costs_no_point_that_stays() {
+    kill_merges(On::Bucket, 12, ["none"; POINTS], 15);
 }

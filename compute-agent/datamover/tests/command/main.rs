@@ -19,6 +19,7 @@ mod killed;
 mod killed_merges;
 mod killer;
 mod merge;
+mod place;
 mod reference;
 mod refused;
 mod share;

@@ -11,19 +11,25 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::place::{Kept, On, Place};
+
 pub(crate) const C: usize = 1 << 16;
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Shell {
     folder: TempDir,
+    place: Place,
 }
 
 impl Shell {
     pub(crate) fn new() -> Self {
+        Self::on(On::Folder)
+    }
+
+    pub(crate) fn on(on: On) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("t")).unwrap();
-        agent_target::DirectoryTarget::initialise(folder.path().join("t")).unwrap();
-        Self { folder }
+        let place = Place::new(on, folder.path());
+        Self { folder, place }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -41,7 +47,7 @@ impl Shell {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backstay-datamover"));
         command
-            .args(line.split_whitespace())
+            .args(self.place.words(line))
             .current_dir(self.folder.path())
             .env("BACKSTAY_STATE", self.path("state"))
             .stdin(Stdio::null());
@@ -93,12 +99,36 @@ impl Shell {
         id
     }
 
+    /// What there is on the target, to be read only: a bucket's is a copy.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.place.files(self.folder.path())
+    }
+
     /// Files on the target whose path has `part` in it, hidden ones included.
     pub(crate) fn stored(&self, part: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        collect(&self.path("t"), &mut found);
+        collect(&self.files(), &mut found);
         found.retain(|path| path.to_string_lossy().contains(part));
         found
+    }
+
+    /// Uploads that nobody has ended.
+    pub(crate) fn unfinished_uploads(&self) -> usize {
+        self.place.unfinished_uploads()
+    }
+
+    /// Returns when what was killed has no more effect.
+    pub(crate) fn settle(&self) {
+        self.place.settle();
+    }
+
+    /// What the target holds now, under this name if it is a folder.
+    pub(crate) fn keep(&self, name: &'static str) -> Kept {
+        self.place.keep(self.folder.path(), name)
+    }
+
+    pub(crate) fn put_back(&self, kept: &Kept) {
+        self.place.put_back(self.folder.path(), kept);
     }
 
     pub(crate) fn flip(&self, path: impl AsRef<Path>, offset: u64) {

@@ -26,6 +26,7 @@ pub(crate) fn listed(shell: &Shell) -> Vec<String> {
 
 /// All of `always` are listed, nothing but them and maybe some of `maybe`, and each is whole.
 pub(crate) fn assert_points(shell: &Shell, always: &Points, maybe: &Points) {
+    shell.settle();
     assert_images(shell);
     let found = listed(shell);
     for point in always.keys() {
@@ -50,9 +51,9 @@ pub(crate) fn assert_images(shell: &Shell) {
 fn images(shell: &Shell) -> Vec<PathBuf> {
     let mut images = shell.stored("/vm_res_id_");
     images.retain(|path| {
-        let name = path.file_name().unwrap().to_string_lossy();
+        let is_partial = path.to_string_lossy().contains(".partial");
         let is_index = path.extension().is_some();
-        !name.starts_with('.') && !is_index && !is_below(path, "merges")
+        !is_partial && !is_index && !is_below(path, "merges")
     });
     images
 }
@@ -71,12 +72,15 @@ pub(crate) fn journal(shell: &Shell) -> Vec<PathBuf> {
 
 /// Of what an interrupted run leaves nothing is there any more.
 pub(crate) fn assert_nothing_left(shell: &Shell) {
+    let root = shell.files();
     let mut left = shell.stored("");
     left.retain(|path| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        let is_hidden = name.starts_with('.') && name != ".backstay-target";
+        let within = path.strip_prefix(&root).unwrap();
+        let mut parts = within.iter().map(|part| part.to_string_lossy());
+        let is_hidden = parts.any(|part| part.starts_with('.') && part != ".backstay-target");
         is_hidden || is_below(path, "merges") || is_below(path, "manifest.withdrawn.json")
     });
+    assert_eq!(shell.unfinished_uploads(), 0);
     left.extend(journal(shell));
     assert!(left.is_empty(), "{left:?}");
     let points = listed(shell).len();

@@ -2,8 +2,8 @@
 
 use agent_target::{ErrorKind, Target};
 
-use crate::server::{Habits, Server};
 use crate::site::{MIB, content, name, noise, target};
+use tests_s3_server::{Habits, Server};
 
 #[test]
 fn long_ranges_stay_on_the_server() {

@@ -2,8 +2,8 @@
 
 use agent_target::conformance;
 
-use crate::server::{Habits, Server};
 use crate::site::target;
+use tests_s3_server::{Habits, Server};
 
 fn keeps_the_contract(habits: Habits) {
     conformance::run(|| {

@@ -8,8 +8,8 @@ use agent_target::{ErrorKind, Target, TargetError};
 use agent_target_s3::{S3Settings, S3Target};
 
 use crate::proxy::{Fault, Plan, Proxy};
-use crate::server::{Habits, Server};
 use crate::site::{MIB, content, name, noise, settings, target};
+use tests_s3_server::{Habits, Server};
 
 const ALWAYS: u64 = u64::MAX / 2;
 

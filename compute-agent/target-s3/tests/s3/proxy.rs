@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::http::{Message, invite_body, read_body, read_head};
-use crate::server::error;
+use tests_s3_server::error;
+use tests_s3_server::http::{Message, invite_body, read_body, read_head};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::thread;
 
 use agent_target::{ErrorKind, Target};
 
-use crate::server::{Habits, Server};
 use crate::site::{MIB, name, noise, target};
+use tests_s3_server::{Habits, Server};
 
 fn with_image(bytes: &[u8]) -> (Server, agent_target_s3::S3Target) {
     let server = Server::start(Habits::default());

@@ -7,7 +7,7 @@ use agent_format::ObjectName;
 use agent_target::Target;
 use agent_target_s3::{S3Settings, S3Target};
 
-use crate::server::BUCKET;
+use tests_s3_server::BUCKET;
 
 pub(crate) const MIB: usize = 1 << 20;
 

@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-use crate::server::{Habits, Server};
 use crate::site::{name, settings};
+use tests_s3_server::{Habits, Server};
 
 /// What stands before a server that speaks plainly.
 struct Front {

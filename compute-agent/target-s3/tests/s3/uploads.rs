@@ -3,8 +3,8 @@
 use agent_target::{ErrorKind, Target};
 use agent_target_s3::{S3Settings, S3Target};
 
-use crate::server::{Habits, Server};
 use crate::site::{MIB, content, name, noise, settings, target};
+use tests_s3_server::{Habits, Server};
 
 fn server() -> Server {
     Server::start(Habits::default())
@@ -289,5 +289,36 @@ fn no_secret_is_shown() {
         format!("{error:?}"),
     ] {
         assert!(!text.contains("very-secret"), "{text}");
+    }
+}
+
+/// The object is whole and what stood beside it is not all gone: there is nothing to go on with, and then
+/// nothing is beside it any more.
+#[test]
+fn what_a_writer_left_beside_a_completed_image_is_removed_by_who_would_go_on() {
+    for is_state_left in [true, false] {
+        let server = server();
+        let (image, head) = (name("w/v/i"), noise(2, 6 * MIB));
+        let mut sink = target(server.address).create_image(&image, None).unwrap();
+        sink.reserve_head(head.len() as u64).unwrap();
+        sink.append(&noise(1, 12 * MIB)).unwrap();
+        sink.sync().unwrap();
+        let length = sink.position();
+        let mut beside = server.contents().objects;
+        sink.finish(&head).unwrap();
+        let whole = server.contents();
+
+        beside.retain(|key, _| is_state_left || !key.ends_with("/state"));
+        assert!(!beside.is_empty());
+        let mut left = whole.clone();
+        left.objects.extend(beside);
+        server.reset(left);
+        let error = target(server.address)
+            .create_image(&image, Some(length))
+            .err()
+            .unwrap();
+        assert_eq!(error.kind, ErrorKind::NotFound);
+        assert_eq!(server.keys(), ["cloud/backups/w/v/i"]);
+        assert_eq!(server.contents().objects.len(), whole.objects.len());
     }
 }

@@ -1,19 +1,22 @@
-//! As much of HTTP/1.1 as the server and the proxy of these tests need.
+//! As much of HTTP/1.1 as the server, and a proxy before it, need.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 /// A request or an answer.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Message {
+pub struct Message {
     /// `GET /bucket/key HTTP/1.1` or `HTTP/1.1 200 OK`.
-    pub(crate) start: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    pub start: String,
+    /// In their order.
+    pub headers: Vec<(String, String)>,
+    /// Without the marks of its chunks.
+    pub body: Vec<u8>,
 }
 
 impl Message {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// Whatever the case of its name.
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self
             .headers
             .iter()
@@ -21,12 +24,13 @@ impl Message {
         found.map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn method(&self) -> &str {
+    /// Of a request.
+    pub fn method(&self) -> &str {
         self.start.split(' ').next().unwrap()
     }
 
     /// What stands before and behind the question mark, decoded.
-    pub(crate) fn target(&self) -> (String, Vec<(String, String)>) {
+    pub fn target(&self) -> (String, Vec<(String, String)>) {
         let target = self.start.split(' ').nth(1).unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -35,7 +39,8 @@ impl Message {
         (decode(path), pairs.collect())
     }
 
-    pub(crate) fn write_to(&self, stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
+    /// Sends the head, and this instead of its own body.
+    pub fn write_to(&self, stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
         let mut head = format!("{}\r\n", self.start);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
@@ -46,7 +51,8 @@ impl Message {
     }
 }
 
-pub(crate) fn decode(text: &str) -> String {
+/// Percent-encoding undone.
+pub fn decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, more @ ..] = rest {
@@ -66,7 +72,7 @@ pub(crate) fn decode(text: &str) -> String {
 }
 
 /// The head of the next message; none at the end of the connection.
-pub(crate) fn read_head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Message>> {
+pub fn read_head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Message>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -89,10 +95,7 @@ pub(crate) fn read_head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<
 }
 
 /// Reads the body that the head announced; chunks are put together, and the head says so.
-pub(crate) fn read_body(
-    reader: &mut BufReader<TcpStream>,
-    message: &mut Message,
-) -> io::Result<()> {
+pub fn read_body(reader: &mut BufReader<TcpStream>, message: &mut Message) -> io::Result<()> {
     let is_chunked = message
         .header("transfer-encoding")
         .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
@@ -121,7 +124,7 @@ pub(crate) fn read_body(
 }
 
 /// Who waits for it before sending a body is told to send it.
-pub(crate) fn invite_body(stream: &mut TcpStream, request: &Message) -> io::Result<()> {
+pub fn invite_body(stream: &mut TcpStream, request: &Message) -> io::Result<()> {
     if request.header("expect").is_some() {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }

@@ -10,6 +10,7 @@
 mod answers;
 mod bucket;
 pub mod http;
+mod pause;
 mod server;
 mod uploads;
 

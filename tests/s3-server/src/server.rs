@@ -1,13 +1,16 @@
 //! Connections, and what is asked of the server rather than of its bucket.
 
+use std::fs;
 use std::io::{self, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
 use crate::answers::{error, xml};
 use crate::bucket::{Asked, Contents, State};
 use crate::http::{Message, invite_body, read_body, read_head};
+use crate::pause::Pause;
 
 /// The one there is.
 pub const BUCKET: &str = "backups";
@@ -31,6 +34,7 @@ pub struct Server {
     state: Arc<Mutex<State>>,
     /// How many connections there are.
     connected: Arc<(Mutex<usize>, Condvar)>,
+    pause: Arc<Pause>,
 }
 
 impl Server {
@@ -44,6 +48,7 @@ impl Server {
                 ..State::default()
             })),
             connected: Arc::default(),
+            pause: Arc::default(),
         };
         let serving = server.clone();
         thread::spawn(move || {
@@ -77,6 +82,39 @@ impl Server {
     /// Puts the bucket back to what it held then.
     pub fn reset(&self, contents: Contents) {
         self.lock().contents = contents;
+    }
+
+    /// Writes all objects below an empty folder, hidden ones too.
+    pub fn download(&self, to: &Path) {
+        for (key, object) in self.contents().objects {
+            let file = to.join(key);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, &*object.bytes).unwrap();
+        }
+    }
+
+    /// How the section of a configuration file says that this is the target, in several parts an image.
+    pub fn section(&self) -> String {
+        format!(
+            "type = s3\nendpoint_url = http://{}\nbucket = {BUCKET}\naccess_key_id = k\n\
+             secret_access_key = s\npart_size_mib = 5\nparts_in_flight = 3\n",
+            self.address
+        )
+    }
+
+    /// After so many more changes none is made any more, until [`Server::resume`]; what only reads is served.
+    pub fn pause_after(&self, changes: u64) {
+        self.pause.after(changes);
+    }
+
+    /// Whether somebody waits because of it.
+    pub fn is_pausing(&self) -> bool {
+        self.pause.is_felt()
+    }
+
+    /// Who waits is hung up on; nothing of it is done. Later requests are served.
+    pub fn resume(&self) {
+        self.pause.end();
     }
 
     /// Returns when nothing is done any more for clients that are gone, though they may have asked for it.
@@ -118,7 +156,10 @@ impl Server {
         while let Some(mut request) = read_head(&mut reader)? {
             invite_body(&mut stream, &request)?;
             read_body(&mut reader, &mut request)?;
-            let mut answer = self.answer(&request);
+            let is_read = ["GET", "HEAD"].contains(&request.method());
+            let Some(mut answer) = self.pause.pass(!is_read, || self.answer(&request)) else {
+                return Ok(());
+            };
             let length = answer.body.len().to_string();
             answer.headers.push(("Content-Length".to_owned(), length));
             let body: &[u8] = if request.method() == "HEAD" {

@@ -4,7 +4,6 @@
 use std::fs;
 
 use crate::killer::{Killer, span_of};
-use crate::place::On;
 use crate::shell::{C, Shell, noise};
 use crate::state::{Points, assert_nothing_left, assert_points, journal, listed};
 
@@ -32,34 +31,34 @@ pub(crate) fn change(bytes: &mut [u8], seed: u64) {
     }
 }
 
-fn backup(point: &str, compression: &str) -> String {
+pub(crate) fn backup(point: &str, compression: &str) -> String {
     format!(
         "backup disk t --name web --point {point} --checkpoint-seconds 0 --compression {compression}"
     )
 }
 
-fn one(point: &str, bytes: &[u8]) -> Points {
+pub(crate) fn one(point: &str, bytes: &[u8]) -> Points {
     Points::from([(point.to_owned(), bytes.to_owned())])
 }
 
-fn new(on: On, bytes: &[u8]) -> Shell {
-    let shell = Shell::on(on);
+fn new(bytes: &[u8]) -> Shell {
+    let shell = Shell::new();
     shell.write("disk", bytes);
     shell
 }
 
-fn kill_first_backups(on: On, seed: u64, kills: usize) {
+#[test]
+fn a_first_backup_is_seen_whole_or_not_at_all() {
     let bytes = disk(1);
-    let span = span_of(&mut new(on, &bytes).command(&backup("p", "zstd")));
-    let mut killer = Killer::new(seed, span);
-    while killer.wants(kills) {
-        let shell = new(on, &bytes);
+    let mut killer = Killer::new(1, span_of(&mut new(&bytes).command(&backup("p", "zstd"))));
+    while killer.wants(45) {
+        let shell = new(&bytes);
         // Each time another one: what the one before has written is thrown away.
         for number in 0.. {
             let point = format!("p{number}");
             let is_killed = killer.kill(&mut shell.command(&backup(&point, "zstd")));
             assert_points(&shell, &Points::new(), &one(&point, &bytes));
-            if !is_killed || !listed(&shell).is_empty() || !killer.wants(kills) {
+            if !is_killed || !listed(&shell).is_empty() || !killer.wants(45) {
                 break;
             }
         }
@@ -69,20 +68,21 @@ fn kill_first_backups(on: On, seed: u64, kills: usize) {
     }
 }
 
-fn kill_again_and_again(on: On, seed: u64, kills: usize) {
+#[test]
+fn a_backup_that_is_killed_again_and_again_goes_on_where_it_was() {
     let bytes = disk(2);
-    let span = span_of(&mut new(on, &bytes).command(&backup("p", "none")));
-    let mut killer = Killer::new(seed, span);
+    let span = span_of(&mut new(&bytes).command(&backup("p", "none")));
+    let mut killer = Killer::new(2, span);
     let mut has_resumed = false;
-    while killer.wants(kills) || !has_resumed {
-        let shell = new(on, &bytes);
+    while killer.wants(45) || !has_resumed {
+        let shell = new(&bytes);
         let mut is_done = false;
         while !is_done {
             is_done = !killer.kill(&mut shell.command(&backup("p", "none")));
             assert_points(&shell, &Points::new(), &one("p", &bytes));
             // Killed when nothing was left to be done.
             is_done |= !listed(&shell).is_empty() && journal(&shell).is_empty();
-            if !is_done && (killer.draw() < 0.3 || !killer.wants(kills)) {
+            if !is_done && (killer.draw() < 0.3 || !killer.wants(45)) {
                 let made = shell.json(&backup("p", "none"));
                 has_resumed |= made["resumed"] == true;
                 is_done = true;
@@ -93,20 +93,21 @@ fn kill_again_and_again(on: On, seed: u64, kills: usize) {
     }
 }
 
-fn kill_incrementals(on: On, seed_of_moments: u64, kills: usize) {
+#[test]
+fn an_incremental_backup_costs_no_earlier_one() {
     let line = |number: usize| backup(&format!("p{number}"), "zstd") + " --incremental";
     let mut bytes = disk(3);
-    let shell = new(on, &bytes);
+    let shell = new(&bytes);
     shell.json(&line(0));
     change(&mut bytes, 1);
     shell.write("disk", &bytes);
-    let mut killer = Killer::new(seed_of_moments, span_of(&mut shell.command(&line(1))));
+    let mut killer = Killer::new(3, span_of(&mut shell.command(&line(1))));
     let mut seed = 2;
-    while killer.wants(kills) {
-        let shell = new(on, &bytes);
+    while killer.wants(40) {
+        let shell = new(&bytes);
         shell.json(&line(0));
         let mut points = one("p0", &bytes);
-        while points.len() < 3 && killer.wants(kills) {
+        while points.len() < 3 && killer.wants(40) {
             // Of a disk that has changed meanwhile, or the same command goes on.
             if killer.draw() < 0.5 || points.values().any(|point| *point == bytes) {
                 change(&mut bytes, seed);
@@ -128,39 +129,9 @@ fn kill_incrementals(on: On, seed_of_moments: u64, kills: usize) {
 }
 
 #[test]
-fn a_first_backup_is_seen_whole_or_not_at_all() {
-    kill_first_backups(On::Folder, 1, 45);
-}
-
-#[test]
-fn a_first_backup_in_a_bucket_is_seen_whole_or_not_at_all() {
-    kill_first_backups(On::Bucket, 9, 15);
-}
-
-#[test]
-fn a_backup_that_is_killed_again_and_again_goes_on_where_it_was() {
-    kill_again_and_again(On::Folder, 2, 45);
-}
-
-#[test]
-fn a_backup_to_a_bucket_goes_on_where_it_was() {
-    kill_again_and_again(On::Bucket, 10, 15);
-}
-
-#[test]
-fn an_incremental_backup_costs_no_earlier_one() {
-    kill_incrementals(On::Folder, 3, 40);
-}
-
-#[test]
-fn an_incremental_backup_in_a_bucket_costs_no_earlier_one() {
-    kill_incrementals(On::Bucket, 11, 15);
-}
-
-#[test]
 fn a_restored_file_is_whole_or_not_there() {
     let mut bytes = disk(4);
-    let shell = new(On::Folder, &bytes);
+    let shell = new(&bytes);
     shell.json(&backup("one", "zstd"));
     change(&mut bytes, 1);
     shell.write("disk", &bytes);

@@ -16,6 +16,7 @@ mod failing_share;
 mod hanging_share;
 mod interrupted;
 mod killed;
+mod killed_between_changes;
 mod killed_merges;
 mod killer;
 mod merge;

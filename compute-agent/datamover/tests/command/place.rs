@@ -1,9 +1,9 @@
 //! Where the target of a shell is: a folder, or a bucket of a server in this process.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use tests_s3_server::{BUCKET, Contents, Habits, Server};
+use tests_s3_server::{Contents, Habits, Server};
 
 use crate::shell::copy;
 
@@ -39,12 +39,7 @@ impl Place {
             }
             On::Bucket => {
                 let server = Server::start(Habits::default());
-                // Of small parts, images have several.
-                let config = format!(
-                    "[{CONFIGURED}]\ntype = s3\nendpoint_url = http://{}\nbucket = {BUCKET}\n\
-                     access_key_id = k\nsecret_access_key = s\npart_size_mib = 5\nparts_in_flight = 3\n",
-                    server.address
-                );
+                let config = format!("[{CONFIGURED}]\n{}", server.section());
                 fs::write(folder.join(CONFIG), config).unwrap();
                 Self::Bucket(server)
             }
@@ -64,7 +59,7 @@ impl Place {
     }
 
     /// A folder with what there is on the target now, hidden things included; the folder itself, if it is one.
-    pub(crate) fn files(&self, folder: &Path) -> std::path::PathBuf {
+    pub(crate) fn files(&self, folder: &Path) -> PathBuf {
         let Self::Bucket(server) = self else {
             return folder.join("t");
         };
@@ -73,11 +68,7 @@ impl Place {
             fs::remove_dir_all(&files).unwrap();
         }
         fs::create_dir(&files).unwrap();
-        for (key, object) in server.contents().objects {
-            let file = files.join(key);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, &*object.bytes).unwrap();
-        }
+        server.download(&files);
         files
     }
 
@@ -93,6 +84,14 @@ impl Place {
     pub(crate) fn settle(&self) {
         if let Self::Bucket(server) = self {
             server.settle();
+        }
+    }
+
+    /// The server, if it is a bucket.
+    pub(crate) fn server(&self) -> &Server {
+        match self {
+            Self::Folder => panic!("a folder has no server"),
+            Self::Bucket(server) => server,
         }
     }
 

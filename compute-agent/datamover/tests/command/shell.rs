@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
+use tests_s3_server::Server;
 
 use crate::place::{Kept, On, Place};
 
@@ -115,6 +116,11 @@ impl Shell {
     /// Uploads that nobody has ended.
     pub(crate) fn unfinished_uploads(&self) -> usize {
         self.place.unfinished_uploads()
+    }
+
+    /// Of its bucket.
+    pub(crate) fn server(&self) -> &Server {
+        self.place.server()
     }
 
     /// Returns when what was killed has no more effect.

@@ -16,6 +16,8 @@ pub(super) struct Configuration {
     pub(super) host: String,
     pub(super) api_port: u16,
     pub(super) transfer_silence: Duration,
+    /// The lines that say where the target is.
+    pub(super) target: String,
 }
 
 impl Configuration {
@@ -24,11 +26,11 @@ impl Configuration {
             "[database]\nconnection = {}\n{}\
              [engine]\nname = {name}\nlease_seconds = 4\nfreeze_deadline_seconds = 5\n\
              transfer_silence_seconds = {}\ncloud_patience_seconds = 30\n\
-             [target]\nid = main\npath = {}\n",
+             [target]\nid = main\n{}",
             self.database,
             self.keystone(),
             self.transfer_silence.as_secs(),
-            self.folder.join("target").display()
+            self.target
         )
     }
 
@@ -45,12 +47,13 @@ impl Configuration {
         let folder = self.folder.display();
         format!(
             "[DEFAULT]\nhost = {}\nstate_path = {folder}/state\n{}\
-             [target:main]\npath = {folder}/target\n\
+             [target:main]\n{}\
              [transfers]\ncheckpoint_seconds = 1\n\
              rate_limit_bytes_per_second = {rate_limit_bytes_per_second}\n\
              [raw]\nallowed_paths = {}\n",
             self.host,
             self.messaging(),
+            self.target,
             self.volumes.display()
         )
     }

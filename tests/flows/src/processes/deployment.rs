@@ -14,6 +14,7 @@ use services_engine::{Connections, KeystoneConnections};
 use services_openstack::fake::{Account, FakeCloud};
 use services_types::{FlowId, VolumeId};
 use tempfile::TempDir;
+use tests_s3_server::{Habits, Server};
 use tests_support::MariaDb;
 use uuid::Uuid;
 
@@ -45,6 +46,8 @@ pub struct DeploymentOptions {
     pub database: DatabaseKind,
     /// A RabbitMQ of the test's own, which it may kill.
     pub has_own_broker: bool,
+    /// The target is a bucket.
+    pub has_bucket: bool,
     /// How long a transfer may show no progress; `None` for longer than a broker takes to start.
     pub transfer_silence: Option<Duration>,
 }
@@ -65,8 +68,10 @@ pub struct Deployment {
     pub cloud: FakeCloud,
     /// What is asked for, by project `demo`.
     pub api: Api,
-    /// The target's folder.
+    /// The target's folder; of a bucket, with what was downloaded last.
     pub target: PathBuf,
+    /// The bucket's server, if the target is one.
+    pub bucket: Option<Server>,
     configuration: Configuration,
     bus: Bus,
     _folder: TempDir,
@@ -79,11 +84,14 @@ impl Deployment {
         give(folder.path());
         let target = folder.path().join("target");
         fs::create_dir(&target).unwrap();
-        DirectoryTarget::initialise(&target).unwrap();
-        objects_below(&target)
-            .iter()
-            .for_each(|path| give(path.as_ref()));
-        give(&target);
+        let bucket = options.has_bucket.then(|| Server::start(Habits::default()));
+        if bucket.is_none() {
+            DirectoryTarget::initialise(&target).unwrap();
+            objects_below(&target)
+                .iter()
+                .for_each(|path| give(path.as_ref()));
+            give(&target);
+        }
         let guest = Guest::new(folder.path());
         let bus = Bus::start(options.has_own_broker);
         let cloud = FakeCloud::start().unwrap();
@@ -96,6 +104,10 @@ impl Deployment {
             host: format!("compute-{}", Uuid::new_v4()),
             api_port: free_port(),
             transfer_silence: options.transfer_silence.unwrap_or(Duration::from_secs(40)),
+            target: match &bucket {
+                Some(bucket) => bucket.section(),
+                None => format!("path = {}\n", target.display()),
+            },
             folder: folder.path().to_owned(),
         };
         if let Some(uid) = uid() {
@@ -124,6 +136,7 @@ impl Deployment {
             api: Api::new(db, &cloud).await,
             cloud,
             target,
+            bucket,
             configuration,
             bus,
             _folder: folder,
@@ -212,8 +225,13 @@ impl Deployment {
         client.transfer_show(host, id).await.ok()
     }
 
-    /// Everything that lies on the target, by name.
+    /// Everything that lies on the target, as files: downloaded, if it is a bucket.
     pub fn objects(&self) -> Vec<String> {
+        if let Some(bucket) = &self.bucket {
+            fs::remove_dir_all(&self.target).unwrap();
+            fs::create_dir(&self.target).unwrap();
+            bucket.download(&self.target);
+        }
         objects_below(&self.target)
     }
 }

@@ -6,7 +6,7 @@ use services_types::{SnapshotId, SnapshotStatus, WorkloadStatus};
 use crate::protected::{DATA, MIB, Protected, SLOWLY};
 
 /// It ends as cancelled with nothing left, and the next snapshot can be taken.
-async fn cancelled(workload: &Protected, id: SnapshotId) {
+pub(crate) async fn cancelled(workload: &Protected, id: SnapshotId) {
     let snapshot = workload.site.settled_snapshot(id).await;
     assert_eq!(snapshot.status, SnapshotStatus::Cancelled, "{snapshot:?}");
     workload.assert_nothing_left(id, 0);

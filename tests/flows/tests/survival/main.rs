@@ -9,6 +9,7 @@
     reason = "helpers of tests fail the test and say why"
 )]
 
+mod bucket;
 mod cancellation;
 mod cloud;
 mod fill;

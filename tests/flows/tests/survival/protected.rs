@@ -8,6 +8,7 @@ use services_types::{
 };
 use tests_flows::processes::{Deployment, DeploymentOptions};
 use tests_flows::{ServerSpec, digest, wait_until, write_clusters, write_pattern};
+use tests_s3_server::Server;
 
 use crate::images::assert_same;
 
@@ -23,6 +24,7 @@ pub(crate) const SLOWLY: DeploymentOptions = DeploymentOptions {
     rate_limit_bytes_per_second: Some(RATE),
     database: tests_flows::processes::DatabaseKind::Sqlite,
     has_own_broker: false,
+    has_bucket: false,
     transfer_silence: None,
 };
 
@@ -107,8 +109,14 @@ impl Protected {
             (SnapshotStatus::Available, None)
         );
         assert_eq!(self.volume_snapshots(), 2);
+        assert_eq!(self.unfinished_uploads(), 0);
         self.compare(id).await;
         snapshot
+    }
+
+    /// In the bucket, if the target is one.
+    fn unfinished_uploads(&self) -> usize {
+        self.site.bucket.as_ref().map_or(0, Server::uploads)
     }
 
     /// Cinder snapshots in the project.
@@ -149,6 +157,7 @@ impl Protected {
         let of_snapshot = |name: &&String| name.contains(&id.to_string());
         let left: Vec<_> = objects.iter().filter(of_snapshot).collect();
         assert_eq!(left, Vec::<&String>::new());
+        assert_eq!(self.unfinished_uploads(), 0);
         assert_eq!(self.volume_snapshots(), kept);
     }
 

@@ -1,6 +1,7 @@
 //! Killed in the middle of an upload: it goes on where it was.
 
 use agent_contract::TransferStatus;
+use services_db::Snapshot;
 use tests_flows::processes::{DatabaseKind, DeploymentOptions};
 
 use crate::protected::{DATA, MIB, Protected, READ_AGAIN, SLOWLY};
@@ -40,13 +41,12 @@ async fn an_upload_survives_a_kill_of_its_engine_on_mariadb() {
     survives_the_engine(options).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upload_survives_a_kill_of_its_datamover_and_does_not_start_over() {
-    let mut workload = Protected::start(SLOWLY).await;
+pub(crate) async fn survives_the_datamover(options: DeploymentOptions) -> (Protected, Snapshot) {
+    let mut workload = Protected::start(options).await;
     let (id, flow, before) = workload.mid_upload(DATA / 2).await;
     workload.site.datamover.kill();
     workload.site.datamover.start();
-    workload.complete(id).await;
+    let snapshot = workload.complete(id).await;
     let after = workload.ended(flow, "backup").await.progress;
     assert_eq!(after.done_bytes, after.total_bytes);
     let allowed = after.total_bytes - before.progress.done_bytes + READ_AGAIN;
@@ -55,6 +55,12 @@ async fn an_upload_survives_a_kill_of_its_datamover_and_does_not_start_over() {
         "{before:?} {after:?}"
     );
     assert!(after.read_since_start_bytes > 0);
+    (workload, snapshot)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_survives_a_kill_of_its_datamover_and_does_not_start_over() {
+    survives_the_datamover(SLOWLY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -215,20 +215,27 @@ impl Interrupted {
         if self.intent.way == MergeWay::InPlace {
             reclaim(&self.kept)?;
         }
+        // Who completed them may have been killed before all was removed that stands beside them meanwhile.
+        self.drop_unfinished()?;
         complete(&self.removed, &self.kept, base, &facts::of(&self.kept)?)
     }
 
     fn undo(&self) -> Result<(), JobError> {
         tracing::info!(image = %self.kept.image, "undoes a merge that was interrupted");
-        for name in [&self.kept.image, &self.kept.index] {
-            let abandoned = self.kept.target.abandon_image(name);
-            abandoned.map_err(failed("throw an unfinished merge away"))?;
-        }
+        self.drop_unfinished()?;
         if self.intent.way == MergeWay::InPlace {
             reclaim(&self.removed)?;
         }
         let intent = name_of(&self.kept.image)?;
         let ended = self.kept.target.delete(&intent);
         ended.map_err(failed("end a merge"))
+    }
+
+    fn drop_unfinished(&self) -> Result<(), JobError> {
+        for name in [&self.kept.image, &self.kept.index] {
+            let abandoned = self.kept.target.abandon_image(name);
+            abandoned.map_err(failed("throw an unfinished merge away"))?;
+        }
+        Ok(())
     }
 }

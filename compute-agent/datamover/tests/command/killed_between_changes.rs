@@ -57,7 +57,7 @@ fn after_each_change(
     unreachable!()
 }
 
-/// Half of what would be killed goes on, the other half is thrown away for another backup.
+/// Killed after each change, it is asked for again and goes on; once more after each, it is thrown away for another.
 fn kill_backups(shell: &Shell, bytes: &[u8], before: &Points, line: impl Fn(&str) -> String) {
     for is_asked_again in [true, false] {
         let changes = after_each_change(

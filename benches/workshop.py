@@ -41,7 +41,7 @@ class Workshop:
     def make(self):
         """Makes what is missing; each thing appears whole or not at all."""
         self.root.mkdir(parents=True, exist_ok=True)
-        needed = self.gib * 4 << 30
+        needed = self.gib * 6 << 30
         free = shutil.disk_usage(self.root).free
         have = sum(f.stat().st_blocks * 512 for f in self.root.rglob("*") if f.is_file())
         if free + have < needed:
